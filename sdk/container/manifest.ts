@@ -61,12 +61,15 @@ export interface GraphEntry {
   readonly digest: Uint8Array
 }
 
-/** An input of a golden case: its bytes, or the seed that makes them (`sdk/run/seeded`). */
+/**
+ * An input of a golden case: its bytes, or the seed and amplitude (a positive integer) that make them
+ * (`sdk/run/seeded`).
+ */
 export interface GoldenInput {
   readonly name: string
   readonly dtype: DType
   readonly shape: readonly number[]
-  readonly source: { readonly ranges: readonly ChunkRange[] } | { readonly seed: number }
+  readonly source: { readonly ranges: readonly ChunkRange[] } | { readonly seed: number; readonly amplitude: number }
 }
 
 /**

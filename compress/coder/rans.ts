@@ -1,0 +1,78 @@
+/**
+ * Range asymmetric numeral systems (Duda 2013; the interleaved variant of Giesen 2014): integers only, 12-bit
+ * frequencies, u32 states in [2^16, 2^32), u16 words, 32 lanes that take words from one stream in lane order. Weight i of
+ * a block belongs to lane i mod 32.
+ *
+ *     x' = f · (x >> 12) + (x mod 2^12) − cum,   then x' << 16 | next word while x' < 2^16
+ */
+
+import { corrupt } from '../corrupt.ts'
+
+export const LANES = 32
+export const PROBABILITY_BITS = 12
+export const TOTAL = 1 << PROBABILITY_BITS
+/** The least state; encoding begins with it in every lane, so decoding must end with it. */
+export const LEAST_STATE = 1 << 16
+/** Weights a block: what one coder state spans. */
+export const BLOCK = 1 << 16
+/** Bytes of the 32 first states of a block. */
+export const STATE_BYTES = 4 * LANES
+/** Tables that one stream may have. */
+export const MAX_TABLES = 16
+export const SYMBOLS = 256
+
+/**
+ * Writes a decoding table: entry x mod 2^12 holds (f − 1) << 20 | (slot − cum) << 8 | symbol.
+ *
+ * @param frequencies of up to 256 symbols
+ * @throws HardpackError `CHUNK_CORRUPT` unless they sum to 2^12 exactly.
+ */
+export function buildTable(frequencies: Uint16Array, entries: Uint32Array): void {
+  let sum = 0
+  for (const frequency of frequencies) sum += frequency
+  if (sum !== TOTAL) throw corrupt(`frequencies that sum to ${TOTAL}, got ${sum}`)
+  let slot = 0
+  for (let symbol = 0; symbol < frequencies.length; symbol++) {
+    const frequency = frequencies[symbol]
+    for (let i = 0; i < frequency; i++) entries[slot++] = (((frequency - 1) << 20) | (i << 8) | symbol) >>> 0
+  }
+}
+
+/**
+ * Decodes a block: `input` holds 32 states and then `words` u16 words.
+ *
+ * @param count weights in the block
+ * @param classes a byte a weight; `classes[i] & mask` is the number of its table
+ * @returns whether the words are used up exactly and every state has come back to where encoding began
+ */
+export function decodeBlock(
+  input: Uint8Array,
+  words: number,
+  tables: Uint32Array,
+  classes: Uint8Array,
+  mask: number,
+  count: number,
+  symbols: Uint8Array,
+): boolean {
+  const states = new Uint32Array(LANES)
+  for (let lane = 0; lane < LANES; lane++) {
+    const at = 4 * lane
+    states[lane] = input[at] | (input[at + 1] << 8) | (input[at + 2] << 16) | (input[at + 3] << 24)
+  }
+  let position = STATE_BYTES
+  const end = STATE_BYTES + 2 * words
+  for (let i = 0; i < count; i++) {
+    const lane = i & (LANES - 1)
+    const state = states[lane]
+    const entry = tables[((classes[i] & mask) << PROBABILITY_BITS) | (state & (TOTAL - 1))]
+    symbols[i] = entry
+    let next = ((entry >>> 20) + 1) * (state >>> PROBABILITY_BITS) + ((entry >>> 8) & (TOTAL - 1))
+    if (next < LEAST_STATE) {
+      if (position >= end) return false
+      next = next * 0x10000 + input[position] + (input[position + 1] << 8)
+      position += 2
+    }
+    states[lane] = next
+  }
+  return position === end && states.every((state) => state === LEAST_STATE)
+}

@@ -1,0 +1,40 @@
+/**
+ * The run-time side: chunks back to bytes. Nothing here learns or encodes, so that a browser downloads a few kilobytes.
+ * Both decoders give the same bytes; whatever is wrong with a chunk is `CHUNK_CORRUPT`.
+ */
+
+import { inflate } from './bytes/inflate.ts'
+import { type Kernel, typescriptKernel } from './coder/kernel.ts'
+import { corrupt } from './corrupt.ts'
+import { CODECS, type Decoder } from './types.ts'
+import { decodeWeights } from './weights/decode.ts'
+
+export { CODECS, type Decoder } from './types.ts'
+
+function decoderOf(kernel: Kernel): Decoder {
+  return {
+    name: kernel.name,
+    decode(codec, bytes, out) {
+      if (codec === CODECS.raw) {
+        if (bytes.length !== out.length) throw corrupt(`${out.length} bytes, got ${bytes.length}`)
+        out.set(bytes)
+      } else if (codec === CODECS.deflate) inflate(bytes, out)
+      else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out)
+      else throw corrupt(`a known codec, got ${codec}`)
+    },
+  }
+}
+
+/** The decoder in plain TypeScript: runs everywhere. */
+export function typescriptDecoder(): Decoder {
+  return decoderOf(typescriptKernel())
+}
+
+export async function wasmDecoder(): Promise<Decoder> {
+  return typescriptDecoder()
+}
+
+/** The fastest decoder that works here. */
+export async function bestDecoder(): Promise<Decoder> {
+  return wasmDecoder()
+}

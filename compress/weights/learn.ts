@@ -1,0 +1,287 @@
+/**
+ * Learning of the scale circuit (circuit A): the tables, and for every segment a view rows × columns × inner with latent
+ * classes a_r, b_c, d_k, by coordinate descent on the real objective, the bits of all symbols plus the bits of the latents.
+ * It is EM with hard assignments: each latent takes its best value under the tables, each table is re-estimated from
+ * the symbols that its classes choose. Scales start from root mean squares, on a grid of quarter octaves for floats (where
+ * q mod 4 is the table and ⌊q / 4⌋ octaves are subtracted from the exponent) and half octaves for bytes (a table each).
+ */
+
+import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
+import { BYTE, FLOAT16 } from './elements.ts'
+import { ESCAPE, MAX_PATTERN, SCALE_TABLES, ZERO } from './header.ts'
+
+/** A segment as learning sees it. */
+export interface Sample {
+  /** `top` of each element; (byte − center) mod 256 of a byte. */
+  readonly values: Uint16Array
+  readonly dims: readonly number[]
+}
+
+/** A segment's view and latents: class of (r, c, k) = latents[0][r] + latents[1][c] + latents[2][k]. */
+export interface Fit {
+  readonly latents: readonly Int16Array[]
+  /** Estimated bits of symbols and latents, without planes. */
+  bits: number
+}
+
+export interface Learned {
+  readonly fits: readonly Fit[]
+  readonly counts: readonly Float64Array[]
+  readonly origin: number
+}
+
+/** Where a scale's own value lies among the symbols. */
+const CENTER_SYMBOL = 60
+const CLASSES = 256
+/** Costs have room around the classes for candidates outside. */
+const STRIDE = 512
+const PAD = 128
+/** Costs are in 1/256 bit. */
+const BIT = 256
+const FORBIDDEN = 64 * BIT
+/** Scale of a row without a single finite, nonzero element, until a base is known. */
+const SILENT = 0x7fff
+/** Candidates for a latent: its value and up to three steps around, and the axis' common value. */
+const REACH = 3
+const CANDIDATES = 2 * REACH + 2
+
+interface Grid {
+  readonly stream: number
+  readonly values: number
+  readonly steps: number
+  readonly classes: number
+  /** Squared magnitude in the middle of each value's interval, in units that a double holds. */
+  readonly energy: Float64Array
+  /** Subtracted from a scale's steps to give its class. */
+  base: number
+}
+
+function gridOf(stream: number): Grid {
+  if (stream === BYTE) {
+    const energy = Float64Array.from({ length: 256 }, (_, value) => (value - 128) ** 2)
+    return { stream, values: 256, steps: 2, classes: MAX_TABLES, energy, base: 0 }
+  }
+  const values = stream === FLOAT16 ? 128 : 1024
+  const infinite = values - 4
+  const energy = Float64Array.from({ length: values }, (_, top) => {
+    if (top === 0 || top >= infinite) return 0
+    const magnitude = (1 + ((top & 3) + 0.5) / 4) * 2 ** (top >> 2)
+    return magnitude * magnitude
+  })
+  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0 }
+}
+
+const stepsOf = (energy: number, grid: Grid): number => Math.round((grid.steps / 2) * Math.log2(energy))
+
+/** Every way to divide the dimensions into leading rows, columns and inner ones, with a pattern that fits. */
+export function viewsOf(dims: readonly number[]): [number, number, number][] {
+  const product = (from: number, to: number): number => dims.slice(from, to).reduce((p, d) => p * d, 1)
+  const views: [number, number, number][] = []
+  for (let i = 0; i < Math.max(1, dims.length); i++) {
+    for (let j = i + 1; j <= dims.length; j++) {
+      const view: [number, number, number] = [product(0, i), product(i, j), product(j, dims.length)]
+      if (view[1] * view[2] <= MAX_PATTERN) views.push(view)
+    }
+  }
+  return views.length > 0 ? views : [[1, 1, 1]]
+}
+
+/** Classes from root mean squares: of rows, then of columns over them, then of inner positions over both. */
+function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: number): Fit {
+  const { values } = sample
+  const latents = view.map((size) => new Int16Array(size))
+  const scale = [0, 1, 2].map((axis) => new Float64Array(view[axis]).fill(1))
+  const [rows, columns, inner] = view
+  for (let axis = 0; axis < 3; axis++) {
+    const size = view[axis]
+    const sum = new Float64Array(size)
+    const weight = new Float64Array(size)
+    for (let r = 0, i = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        const known = scale[0][r] * scale[1][c]
+        for (let k = 0; k < inner; k++, i++) {
+          const energy = grid.energy[values[i]]
+          if (energy === 0) continue
+          const at = axis === 0 ? r : axis === 1 ? c : k
+          sum[at] += energy / known
+          weight[at]++
+        }
+      }
+    }
+    const mean = sum.reduce((s, v) => s + v, 0) / Math.max(1, weight.reduce((s, v) => s + v, 0))
+    const common = mean > 0 ? stepsOf(mean, grid) : axis === 0 ? silent + grid.base : 0
+    for (let at = 0; at < size; at++) {
+      const steps = weight[at] > 0 ? stepsOf(sum[at] / weight[at], grid) : common
+      latents[axis][at] = axis === 0 ? steps - grid.base : steps
+      if (weight[at] > 0) scale[axis][at] = sum[at] / weight[at]
+      else if (mean > 0) scale[axis][at] = mean
+    }
+  }
+  return { latents, bits: 0 }
+}
+
+const eachClass = (sample: Sample, fit: Fit, grid: Grid, visit: (value: number, cls: number) => void): void => {
+  const [a, b, d] = fit.latents
+  const most = grid.classes - 1
+  for (let r = 0, i = 0; r < a.length; r++) {
+    for (let c = 0; c < b.length; c++) {
+      const q = a[r] + b[c]
+      for (let k = 0; k < d.length; k++) visit(sample.values[i++], Math.min(most, Math.max(0, q + d[k])))
+    }
+  }
+}
+
+/** The symbol of a value under a class. */
+export function symbolOf(stream: number, value: number, cls: number, origin: number): number {
+  if (stream === BYTE) return value
+  if (value === 0) return ZERO
+  const symbol = value - (cls & ~3) - origin
+  return symbol > ESCAPE && symbol < SYMBOLS ? symbol : ESCAPE
+}
+
+function countsOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid, origin: number): Float64Array[] {
+  const tables = grid.stream === BYTE ? MAX_TABLES : SCALE_TABLES
+  const counts = Array.from({ length: tables }, () => new Float64Array(SYMBOLS))
+  const mask = tables - 1
+  samples.forEach((sample, i) => {
+    eachClass(sample, fits[i], grid, (value, cls) => {
+      counts[cls & mask][symbolOf(grid.stream, value, cls, origin)]++
+    })
+  })
+  return counts
+}
+
+/** costs[value · STRIDE + PAD + class], in 1/256 bit. */
+function costsOf(counts: readonly Float64Array[], grid: Grid, origin: number): Int32Array {
+  const bits = counts.map((table) => {
+    const total = table.reduce((sum, count) => sum + count, 0) + 4
+    const rare = Math.round(BIT * Math.log2(total / (table[ESCAPE] + 0.5)))
+    return Int32Array.from(table, (count, symbol) => {
+      if (grid.stream === BYTE) return Math.round(BIT * Math.min(16, Math.log2((total + 64) / (count + 0.25))))
+      const own = Math.round(BIT * Math.log2(total / (count + 0.02)))
+      return symbol === ESCAPE ? rare + 6 * BIT : Math.min(own, rare + 6 * BIT)
+    })
+  })
+  const costs = new Int32Array(grid.values * STRIDE).fill(FORBIDDEN)
+  for (let value = 0; value < grid.values; value++) {
+    for (let cls = 0; cls < grid.classes; cls++) {
+      costs[value * STRIDE + PAD + cls] = bits[cls & (bits.length - 1)][symbolOf(grid.stream, value, cls, origin)]
+    }
+  }
+  return costs
+}
+
+/** Bits of each value of a latent, from how often it is taken now. */
+function latentBits(latent: Int16Array): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const value of latent) counts.set(value, (counts.get(value) ?? 0) + 1)
+  const bits = new Map<number, number>()
+  for (const [value, count] of counts) bits.set(value, Math.round(BIT * Math.log2((latent.length + 2) / count)))
+  return bits
+}
+
+function medianOf(latent: Int16Array): number {
+  return latent.slice().sort()[latent.length >> 1]
+}
+
+/** One step of coordinate descent on one axis; sets the fit's bits. */
+function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array): void {
+  const { values } = sample
+  const [a, b, d] = fit.latents
+  const latent = fit.latents[axis]
+  const common = medianOf(latent)
+  const scores = new Float64Array(CANDIDATES * latent.length)
+  for (let r = 0, i = 0; r < a.length; r++) {
+    for (let c = 0; c < b.length; c++) {
+      const q = a[r] + b[c] + PAD
+      for (let k = 0; k < d.length; k++) {
+        const at = axis === 0 ? r : axis === 1 ? c : k
+        const center = values[i++] * STRIDE + Math.min(STRIDE - PAD, Math.max(PAD / 2, q + d[k]))
+        const to = at * CANDIDATES
+        scores[to] += costs[center - 3]
+        scores[to + 1] += costs[center - 2]
+        scores[to + 2] += costs[center - 1]
+        scores[to + 3] += costs[center]
+        scores[to + 4] += costs[center + 1]
+        scores[to + 5] += costs[center + 2]
+        scores[to + 6] += costs[center + 3]
+        const flat = q + d[k] + common - latent[at]
+        scores[to + 7] += costs[values[i - 1] * STRIDE + Math.min(STRIDE - 1, Math.max(0, flat))]
+      }
+    }
+  }
+  const known = latentBits(latent)
+  const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
+  const before = latent.slice()
+  let chosen = 0
+  let flat = 0
+  for (let at = 0; at < latent.length; at++) {
+    let best = Number.POSITIVE_INFINITY
+    for (let candidate = 0; candidate < CANDIDATES; candidate++) {
+      const value = candidate === CANDIDATES - 1 ? common : before[at] + candidate - REACH
+      const bits = scores[at * CANDIDATES + candidate] + (latent.length > 1 ? (known.get(value) ?? unknown) : 0)
+      if (bits < best) {
+        best = bits
+        latent[at] = value
+      }
+    }
+    chosen += best
+    flat += scores[at * CANDIDATES + CANDIDATES - 1]
+  }
+  if (flat <= chosen + 16 * BIT && latent.length > 1) latent.fill(common)
+  fit.bits = Math.min(flat, chosen + 16 * BIT) / BIT
+}
+
+function improveAll(sample: Sample, fit: Fit, costs: Int32Array, rounds: number): void {
+  for (let round = 0; round < rounds; round++) {
+    for (let axis = 0; axis < 3; axis++) {
+      if (axis === 0 || fit.latents[axis].length > 1) improve(sample, fit, axis, costs)
+    }
+  }
+}
+
+/** Moves each axis' least value to the rows, and all into the range of a class. */
+function normalise(fit: Fit, grid: Grid): void {
+  const [a, b, d] = fit.latents
+  const most = grid.classes - 1
+  const spread = (latent: Int16Array, room: number): number => {
+    const least = latent.reduce((x, y) => Math.min(x, y))
+    latent.forEach((value, i) => {
+      latent[i] = Math.min(value - least, room)
+    })
+    for (let r = 0; r < a.length; r++) a[r] += least
+    return latent.reduce((x, y) => Math.max(x, y))
+  }
+  const wide = spread(b, most >> 1) 
+  const wider = wide + spread(d, most - wide)
+  for (let r = 0; r < a.length; r++) a[r] = Math.max(0, Math.min(a[r], most - wider))
+}
+
+/** Learns the circuit of all segments of one stream. */
+export function learn(stream: number, samples: readonly Sample[]): Learned {
+  const grid = gridOf(stream)
+  const started = (silent: number): Fit[] => samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, silent))
+  const least = started(SILENT).reduce((m, fit) => fit.latents[0].reduce((x, y) => Math.min(x, y), m), SILENT)
+  if (least < SILENT) grid.base = stream === BYTE ? Math.max(0, least) : (least - 16) & ~3
+  const origin = stream === BYTE ? 0 : grid.base - CENTER_SYMBOL
+  let fits = started(0)
+  let costs = costsOf(countsOf(samples, fits, grid, origin), grid, origin)
+
+  fits = samples.map((sample) => {
+    let best: Fit | undefined
+    for (const view of viewsOf(sample.dims)) {
+      const fit = startFit(sample, view, grid, 0)
+      improveAll(sample, fit, costs, 2)
+      if (!best || fit.bits < best.bits) best = fit
+    }
+    return best as Fit
+  })
+  for (let round = 0; round < 2; round++) {
+    costs = costsOf(countsOf(samples, fits, grid, origin), grid, origin)
+    samples.forEach((sample, i) => {
+      improveAll(sample, fits[i], costs, 1)
+    })
+  }
+  for (const fit of fits) normalise(fit, grid)
+  return { fits, counts: countsOf(samples, fits, grid, origin), origin }
+}

@@ -1,0 +1,138 @@
+/**
+ * A real browser for tests: a directory served on 127.0.0.1 with the headers under test, headless Chromium, and a call into
+ * the page. Nothing here evaluates code in the page by `eval`, so a strict Content-Security-Policy stays strict.
+ */
+
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join, normalize, sep } from 'node:path'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
+}
+
+/** What the README promises to work under: no `unsafe-eval`, no `blob:`, nothing from another origin. */
+export const STRICT_CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+
+/** Makes a page cross-origin isolated, which threads need. */
+export const ISOLATION: Readonly<Record<string, string>> = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+}
+
+/** Where violations of the policy are reported to, from pages and from workers alike. */
+const REPORT_PATH = '/csp-report'
+
+export interface ServeOptions {
+  /** Directory to serve. */
+  root: string
+  /** A Content-Security-Policy; violations are collected. */
+  csp?: string
+  /** Further headers, for all files or by path. */
+  headers?: Readonly<Record<string, string>> | ((path: string) => Readonly<Record<string, string>>)
+}
+
+export interface Served {
+  readonly url: string
+  /** What the browser reported against the policy, one JSON document each. */
+  readonly violations: readonly string[]
+  /** Paths that were asked for, in order. */
+  readonly requests: readonly string[]
+  close(): Promise<void>
+}
+
+/** Serves a directory on a free port of 127.0.0.1. */
+export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<Served> {
+  const violations: string[] = []
+  const requests: string[] = []
+  const server = createServer(async (request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname)
+    if (request.method === 'POST' && path === REPORT_PATH) {
+      let body = ''
+      for await (const part of request) body += part
+      violations.push(body)
+      response.writeHead(204).end()
+      return
+    }
+    requests.push(path)
+    const file = normalize(join(root, path.endsWith('/') ? `${path}index.html` : path))
+    const contents = file.startsWith(normalize(root) + sep) ? await readFile(file).catch(() => undefined) : undefined
+    if (!contents) {
+      response.writeHead(404).end()
+      return
+    }
+    response.writeHead(200, {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      ...(csp ? { 'content-security-policy': `${csp}; report-uri ${REPORT_PATH}` } : {}),
+      ...(typeof headers === 'function' ? headers(path) : headers),
+    })
+    response.end(contents)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    violations,
+    requests,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+/** The Chromium to use: `HARDPACK_CHROMIUM`, else Debian's; a sentence instead of a path when there is none. */
+export function findChromium(): { path: string } | { reason: string } {
+  const path = process.env.HARDPACK_CHROMIUM ?? '/usr/bin/chromium'
+  return existsSync(path) ? { path } : { reason: `no Chromium at ${path}: install it, or set HARDPACK_CHROMIUM` }
+}
+
+/** Headless Chromium with WebGPU, on a software adapter where there is no GPU. */
+export async function launchChromium(path: string): Promise<Browser> {
+  return chromium.launch({
+    executablePath: path,
+    args: ['--enable-unsafe-webgpu', '--no-sandbox', '--disable-background-networking', '--no-first-run'],
+  })
+}
+
+export interface OpenPage {
+  readonly page: Page
+  /** Console messages and uncaught errors. */
+  readonly messages: readonly string[]
+  /** Evaluates an expression over the page's globals, awaits it, and gives its JSON value. */
+  call<T>(expression: string): Promise<T>
+}
+
+/** Opens a page and waits for its `load` event. */
+export async function openPage(browser: Browser, url: string): Promise<OpenPage> {
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  const messages: string[] = []
+  page.on('console', (message) => messages.push(`${message.type()}: ${message.text()}`))
+  page.on('pageerror', (error) => messages.push(`uncaught: ${error.message}`))
+  const protocol = await context.newCDPSession(page)
+  await page.goto(url)
+  return {
+    page,
+    messages,
+    async call<T>(expression: string): Promise<T> {
+      const { result, exceptionDetails } = await protocol.send('Runtime.evaluate', {
+        expression,
+        awaitPromise: true,
+        returnByValue: true,
+      })
+      if (exceptionDetails) {
+        throw new Error(`${exceptionDetails.exception?.description ?? exceptionDetails.text}\n${messages.join('\n')}`)
+      }
+      return result.value as T
+    },
+  }
+}

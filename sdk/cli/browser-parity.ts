@@ -1,0 +1,64 @@
+/** The browser half of `hardpack parity`: bundles one page, serves it on 127.0.0.1, and asks headless Chromium. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from '../core/index.ts'
+import type { TargetParity } from '../open/parity.ts'
+import type { Io } from './command.ts'
+import type { BrowserTarget } from './parity-page.ts'
+
+const BROWSER_TARGETS: readonly BrowserTarget[] = ['wasm', 'webgpu']
+
+const PAGE = '<!doctype html><meta charset="utf-8"><title>hardpack parity</title><script type="module" src="parity-page.js"></script>'
+
+/**
+ * Measures browser targets in Chromium. Whatever is missing (a browser, an optional peer) becomes the reason in a row,
+ * never an error.
+ *
+ * @param file the package; without one the targets are only probed
+ */
+export async function inChromium(
+  file: Uint8Array | undefined,
+  io: Pick<Io, 'onProgress' | 'signal'>,
+  targets: readonly BrowserTarget[] = BROWSER_TARGETS,
+): Promise<TargetParity[]> {
+  const rows: TargetParity[] = []
+  const stage = 'ask Chromium'
+  const folder = await mkdtemp(join(tmpdir(), 'hardpack-'))
+  const closers: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
+  try {
+    io.onProgress({ stage, done: 0, total: targets.length + 1 })
+    const [{ findChromium, launchChromium, openPage, serve, STRICT_CSP }, { build }, { hardpack }] = await Promise.all([
+      import('./chromium.ts'),
+      import('esbuild'),
+      import('../bundler/esbuild.ts'),
+    ])
+    const chromium = findChromium()
+    if ('reason' in chromium) throw new Error(chromium.reason)
+    const entry = fileURLToPath(new URL('parity-page.js', import.meta.url))
+    await build({ entryPoints: [entry], outdir: folder, bundle: true, format: 'esm', minify: true, logLevel: 'silent', plugins: [hardpack()] })
+    await writeFile(join(folder, 'index.html'), PAGE)
+    if (file) await writeFile(join(folder, 'model.hpk'), file)
+    const served = await serve({ root: folder, csp: STRICT_CSP })
+    closers.unshift(() => served.close())
+    const browser = await launchChromium(chromium.path)
+    closers.unshift(() => browser.close())
+    const { call } = await openPage(browser, served.url)
+    for (const [index, target] of targets.entries()) {
+      io.onProgress({ stage, done: index + 1, total: targets.length + 1 })
+      const url = file ? ', "model.hpk"' : ''
+      rows.push(await call<TargetParity>(`hardpackParity.measure(${JSON.stringify(target)}${url})`))
+    }
+  } catch (error) {
+    const reason = messageOf(error)
+    for (const target of targets.slice(rows.length)) {
+      rows.push({ target, available: false, reason, maxAbsDiff: null, withinTolerance: false, latencyMs: null })
+    }
+  } finally {
+    for (const close of closers) await close()
+    io.onProgress({ stage, done: targets.length + 1, total: targets.length + 1 })
+  }
+  return rows
+}

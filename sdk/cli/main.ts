@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+/**
+ * The `hardpack` command. Data on stdout, everything else on stderr; exit status 0 (done), 1 (refused or failed) or 2
+ * (called wrongly). It never asks a question.
+ */
+
+import { parseArgs } from 'node:util'
+import { type Command, errorRecord, UsageError } from './command.ts'
+import { doctorCommand } from './doctor.ts'
+import { inspectCommand } from './inspect.ts'
+import { keygenCommand } from './keygen.ts'
+import { packCommand } from './pack.ts'
+import { parityCommand } from './parity.ts'
+import { progressDisplay } from './progress-bar.ts'
+import { runCommand } from './run.ts'
+import { unpackCommand } from './unpack.ts'
+import { verifyCommand } from './verify.ts'
+import { HardpackError, messageOf } from '../core/index.ts'
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  pack: packCommand,
+  inspect: inspectCommand,
+  verify: verifyCommand,
+  run: runCommand,
+  unpack: unpackCommand,
+  parity: parityCommand,
+  keygen: keygenCommand,
+  doctor: doctorCommand,
+}
+
+function overview(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`)
+  return ['usage: hardpack <command> [options]', '', ...lines, '', 'Every command takes --json and --help.'].join('\n')
+}
+
+function usage(name: string, command: Command): string {
+  const help = [...command.help, '--json   one JSON object on stdout']
+  return [`usage: hardpack ${name} ${command.usage}`, '', command.summary, '', ...help.map((line) => `  ${line}`)].join('\n')
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(`${overview()}\n`)
+    return name === undefined ? 2 : 0
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (!command) {
+    process.stderr.write(`hardpack: expected a command, got "${name}".\n\n${overview()}\n`)
+    return 2
+  }
+  const display = progressDisplay(process.stderr)
+  const note = (line: string): void => {
+    display.clear()
+    process.stderr.write(`${line}\n`)
+  }
+  const wantsJson = rest.includes('--json')
+  const abort = new AbortController()
+  process.once('SIGINT', () => abort.abort())
+  try {
+    const args = parseArgs({
+      args: rest,
+      options: { ...command.options, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      allowPositionals: true,
+    })
+    if (args.values.help) {
+      process.stdout.write(`${usage(name, command)}\n`)
+      return 0
+    }
+    const out = (line: string): void => {
+      display.clear()
+      process.stdout.write(`${line}\n`)
+    }
+    return await command.run(args, { out, note, json: wantsJson, onProgress: display.onProgress, signal: abort.signal })
+  } catch (error) {
+    display.clear()
+    const isUsage = error instanceof UsageError || String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS')
+    if (wantsJson) process.stdout.write(`${JSON.stringify(errorRecord(error))}\n`)
+    if (isUsage) note(`hardpack ${name}: ${messageOf(error)}\n\n${usage(name, command)}`)
+    else if (error instanceof HardpackError) note(`hardpack ${name}: ${error.message}`)
+    else note(`hardpack ${name}: unexpected: ${error instanceof Error ? error.stack : String(error)}`)
+    return isUsage ? 2 : 1
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,90 @@
+/** `hardpack pack model.onnx -o model.hpk` */
+
+import { basename } from 'node:path'
+import type { ValueEntry } from '../container/manifest.ts'
+import { bytesSource, HardpackError } from '../core/index.ts'
+import { inlineExternalData, locateWeights, signatureOf } from '../onnx/index.ts'
+import { readWhole, writeWhole } from '../pack/file.ts'
+import { inspect } from '../pack/inspect.ts'
+import { pack } from '../pack/pack.ts'
+import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
+import { secretKeyFile } from './keys.ts'
+import { readTensor } from './tensor-file.ts'
+
+export const packCommand: Command = {
+  summary: 'compress an ONNX model into one verified package',
+  usage: '<model.onnx> [-o model.hpk] [--key secret-key-file] [--golden input=file] [--shape input=1,3,224,224]',
+  help: [
+    '-o, --output FILE     where to write; default: the model with .hpk',
+    '--key FILE            sign with this secret key (hardpack keygen); without it the package is unsigned',
+    '--golden INPUT=FILE   a golden input: .npy, .json or raw bytes; give one for each input of the model',
+    '--shape INPUT=DIMS    the shape of a seeded golden input whose dimensions are open',
+    '--name NAME           what the package calls itself; default: the file name',
+    '--release N           counts up with each published version; default 1',
+    '--license SPDX        the licence of the weights',
+  ],
+  options: {
+    output: { type: 'string', short: 'o' },
+    key: { type: 'string' },
+    golden: { type: 'string', multiple: true },
+    shape: { type: 'string', multiple: true },
+    name: { type: 'string' },
+    release: { type: 'string' },
+    license: { type: 'string' },
+  },
+  async run(args, io) {
+    const path = onlyFile(args, 'ONNX file')
+    const output = text(args, 'output') ?? path.replace(/\.onnx$/i, '').concat('.hpk')
+    const keyFile = text(args, 'key')
+    const secretKeys = keyFile === undefined ? [] : [await secretKeyFile(keyFile)]
+    const read = await readWhole(path)
+    locateWeights(read) // Refuses what is no ONNX file before anything else looks at it.
+    const model = await inlineExternalData(read, path)
+    const { bytes, agreement } = await pack(model, {
+      name: text(args, 'name') ?? basename(path).replace(/\.onnx$/i, ''),
+      release: release(text(args, 'release')),
+      license: text(args, 'license'),
+      shapes: Object.fromEntries(pairs(args, 'shape').map(([name, dims]) => [name, shape(name, dims)])),
+      golden: await goldenInputs(pairs(args, 'golden'), signatureOf(model).inputs),
+      secretKeys,
+      signal: io.signal,
+      onProgress: io.onProgress,
+    })
+    await writeWhole(output, bytes)
+    const description = await inspect(bytesSource(bytes), { trust: 'unsigned' })
+    if (io.json) {
+      io.out(JSON.stringify({ output, ...description, agreement }))
+    } else {
+      io.out(`${output}: ${count(model.length)} → ${count(bytes.length)} bytes (${((100 * bytes.length) / model.length).toFixed(1)} %)`)
+    }
+    io.note(
+      `Reference outputs: ${agreement.reference} and ${agreement.second} agree, largest difference ${agreement.maxAbsDiff.toPrecision(2)} (tolerance ${agreement.tolerance.toPrecision(2)}).`,
+    )
+    if (secretKeys.length === 0) io.note('Unsigned: anyone can change this file and fix its digests. Sign it with --key (hardpack keygen makes one).')
+    return 0
+  },
+}
+
+function release(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  if (!/^\d{1,9}$/.test(value)) throw new UsageError(`--release expected a whole number, got "${value}".`)
+  return Number(value)
+}
+
+function shape(name: string, dims: string): number[] {
+  if (!/^\d+(,\d+)*$/.test(dims)) throw new UsageError(`--shape ${name} expected numbers such as 1,3,224,224, got "${dims}".`)
+  return dims.split(',').map(Number)
+}
+
+async function goldenInputs(given: readonly [string, string][], inputs: readonly ValueEntry[]) {
+  if (given.length === 0) return undefined
+  const feeds = []
+  for (const [name, path] of given) {
+    const input = inputs.find((entry) => entry.name === name)
+    if (!input) {
+      throw new HardpackError('INVALID_INPUT', `--golden expected one of ${inputs.map((i) => i.name).join(', ')}, got "${name}".`)
+    }
+    feeds.push([name, await readTensor(path, input)] as const)
+  }
+  return [Object.fromEntries(feeds)]
+}

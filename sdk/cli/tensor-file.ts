@@ -1,0 +1,82 @@
+/** Tensors from files: `.npy` (NumPy format 1–3, little endian, C order), `.json` (nested arrays) and raw bytes. */
+
+import { extname } from 'node:path'
+import type { ValueEntry } from '../container/manifest.ts'
+import { arrayOf, byteLength, type DType, elementCount, HardpackError, type Tensor, tensorOf, toBfloat16, toFloat16 } from '../core/index.ts'
+import { readWhole } from '../pack/file.ts'
+import { fitShape } from '../run/shape.ts'
+
+/**
+ * Reads the file of one input.
+ *
+ * @param input what the model takes; a raw file and a flat JSON list get its type and shape
+ * @throws HardpackError `IO`, or `INVALID_INPUT` naming the file and what was expected.
+ */
+export async function readTensor(path: string, input: ValueEntry): Promise<Tensor> {
+  const bytes = await readWhole(path)
+  const kind = extname(path).toLowerCase()
+  if (kind === '.npy') return parseNpy(bytes, path)
+  if (kind === '.json') return parseJson(bytes, path, input)
+  return rawTensor(bytes, input)
+}
+
+const NPY_TYPES: Readonly<Record<string, DType>> = {
+  f2: 'float16',
+  f4: 'float32',
+  f8: 'float64',
+  i1: 'int8',
+  u1: 'uint8',
+  i2: 'int16',
+  u2: 'uint16',
+  i4: 'int32',
+  u4: 'uint32',
+  i8: 'int64',
+  u8: 'uint64',
+  b1: 'bool',
+}
+
+function parseNpy(bytes: Uint8Array, path: string): Tensor {
+  const refuse = (got: string) =>
+    new HardpackError('INVALID_INPUT', `"${path}" expected a NumPy file in little-endian C order, got ${got}.`, {
+      hint: 'Save it with numpy.save(path, numpy.ascontiguousarray(x)).',
+    })
+  if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(0, 6)) !== '\x93NUMPY') throw refuse('another file')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const wide = bytes[6] >= 2
+  const start = wide ? 12 : 10
+  const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true))
+  if (end > bytes.length) throw refuse('a file that is cut short')
+  const header = new TextDecoder().decode(bytes.subarray(start, end))
+  const type = /'descr':\s*'[<|]([fiub][1248])'/.exec(header)?.[1]
+  const shape = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1]
+  const dtype = type === undefined ? undefined : NPY_TYPES[type]
+  if (dtype === undefined || shape === undefined || !/'fortran_order':\s*False/.test(header)) throw refuse(header.trim())
+  const dims = shape.split(',').filter((dim) => dim.trim() !== '').map(Number)
+  if (bytes.length - end !== byteLength(dtype, elementCount(dims))) throw refuse(`${bytes.length - end} bytes for [${dims.join(',')}]`)
+  return tensorOf(dtype, dims, bytes.subarray(end))
+}
+
+function parseJson(bytes: Uint8Array, path: string, input: ValueEntry): Tensor {
+  const refuse = (got: string) => new HardpackError('INVALID_INPUT', `"${path}" expected nested lists of numbers, got ${got}.`)
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    throw refuse('text that is not JSON')
+  }
+  const shape: number[] = []
+  for (let level = value; Array.isArray(level); level = level[0]) shape.push(level.length)
+  const flat = [value].flat(Number.POSITIVE_INFINITY)
+  if (flat.length !== elementCount(shape) || !flat.every((x) => typeof x === 'number')) throw refuse('something else')
+  const { dtype } = input
+  const encode = dtype === 'float16' ? toFloat16 : dtype === 'bfloat16' ? toBfloat16 : dtype.includes('int64') ? BigInt : Number
+  const ArrayType = arrayOf(dtype) as unknown as { from(values: unknown[]): Tensor['data'] }
+  const data = ArrayType.from(flat.map((x) => encode(x as number)))
+  const isFlat = shape.length === 1 && input.shape.length !== 1
+  return { dtype, shape: isFlat ? fitShape(input, flat.length) : shape, data }
+}
+
+function rawTensor(bytes: Uint8Array, input: ValueEntry): Tensor {
+  const width = byteLength(input.dtype, 1)
+  return tensorOf(input.dtype, fitShape(input, bytes.length / width), bytes)
+}

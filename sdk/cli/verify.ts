@@ -1,0 +1,31 @@
+/** `hardpack verify model.hpk --key public-key` */
+
+import { toHex } from '../core/index.ts'
+import { fileSource } from '../pack/file.ts'
+import { verify } from '../pack/verify.ts'
+import { type Command, count, onlyFile, text } from './command.ts'
+import { publicKeyArgument } from './keys.ts'
+
+export const verifyCommand: Command = {
+  summary: 'check every digest, decode every chunk, and check the signature',
+  usage: '<model.hpk> [--key public-key]',
+  help: ['--key KEY   a public key, or a file with one, that must have signed the package'],
+  options: { key: { type: 'string' } },
+  async run(args, io) {
+    const path = onlyFile(args, 'package')
+    const key = text(args, 'key')
+    const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
+    const source = await fileSource(path)
+    const { opened } = await verify(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() => source.close())
+    const { manifest } = opened
+    if (io.json) {
+      const verifiedKeys = opened.signers.map(toHex)
+      io.out(JSON.stringify({ valid: true, name: manifest.name, release: manifest.release, chunks: manifest.chunks.length, verifiedKeys }))
+    } else {
+      const signed = opened.signers.length > 0 ? `signed by ${opened.signers.map(toHex).join(', ')}` : 'not signed'
+      io.out(`${path}: valid, ${count(manifest.chunks.length)} chunks decoded, ${signed}`)
+    }
+    if (key === undefined) io.note('No --key was given: the bytes are whole, but nothing says who made them.')
+    return 0
+  },
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { sha256 } from '../core/index.ts'
+import { DEFAULT_LIMITS, type Limits, limitsOf } from './limits.ts'
+import type { Manifest } from './manifest.ts'
+import { arbitraryContents, type Contents, smallContents } from './packages.fixture.ts'
+import { validateManifest } from './validate.ts'
+
+type Mutable<T> = T extends Uint8Array ? T : { -readonly [Key in keyof T]: Mutable<T[Key]> }
+
+async function manifestOf({ manifest, chunks }: Contents): Promise<Mutable<Manifest>> {
+  const digest = await sha256(new Uint8Array())
+  const entries = chunks.map(({ codec, bytes, rawLength }) => {
+    return { codec, encodedLength: bytes.length, rawLength, encodedDigest: digest, rawDigest: digest }
+  })
+  return structuredClone({ ...manifest, chunks: entries }) as Mutable<Manifest>
+}
+
+test('every valid manifest passes', async () => {
+  await fc.assert(
+    fc.asyncProperty(arbitraryContents, async (make) => {
+      validateManifest(await manifestOf(await make()), DEFAULT_LIMITS)
+    }),
+  )
+})
+
+const HUGE = Number.MAX_SAFE_INTEGER
+
+/** One rule broken a line, and the words by which its error must be known. */
+const BROKEN: [rule: string, message: RegExp, change: (manifest: Mutable<Manifest>) => void][] = [
+  ['a package has a name', /name of the package expected a text/, (m) => (m.name = '')],
+  ['a name is printable', /no control characters/, (m) => (m.name = '\u001b[2J')],
+  ['a tensor name is printable', /no control characters/, (m) => (m.graphs[0].tensors[0].name = 'a\nb')],
+  ['a feature has a name', /critical feature expected a text/, (m) => (m.critical = [''])],
+  ['features are distinct', /features expected distinct/, (m) => (m.critical = ['a', 'a'])],
+  ['a chunk is not empty', /Chunk 0 expected 1 to/, (m) => (m.chunks[0].encodedLength = 0)],
+  ['a chunk does not grow', /Chunk 0 expected 1 to 13 encoded bytes, got 14/, (m) => (m.chunks[0].encodedLength = 14)],
+  ['a chunk holds something', /expected 1 to 0/, (m) => (m.chunks[0].rawLength = 0)],
+  ['there is a graph', /expected a graph, got none/, (m) => (m.graphs = [])],
+  ['graphs are distinct', /graphs expected distinct/, (m) => m.graphs.push(m.graphs[0])],
+  ['a graph has a name', /name of a graph expected/, (m) => (m.graphs[0].name = '')],
+  ['a range names a chunk', /0 bytes of chunk 2/, (m) => (m.graphs[0].skeleton[0].chunk = 2)],
+  ['a range starts in its chunk', /13 bytes of chunk 0/, (m) => (m.graphs[0].skeleton[0].start = 2)],
+  ['a range start is not huge', /got 12 at 9007199254740991/, (m) => (m.graphs[0].skeleton[0].start = HUGE)],
+  ['a range length is not huge', /got 9007199254740991 at 0/, (m) => (m.graphs[0].skeleton[0].length = HUGE)],
+  ['a range is not empty', /got 0 at 0/, (m) => (m.graphs[0].skeleton[0].length = 0)],
+  ['a tensor fills its shape', /Tensor "w" expected 12 bytes/, (m) => (m.graphs[0].tensors[0].shape = [3])],
+  ['a tensor fills its type', /Tensor "w" expected 16 bytes/, (m) => (m.graphs[0].tensors[0].dtype = 'int64')],
+  ['positions ascend', /Tensor "b" expected a position from 4/, (m) => (m.graphs[0].tensors[1].position = 3)],
+  ['positions lie in the skeleton', /to 12, got 13/, (m) => (m.graphs[0].tensors[1].position = 13)],
+  ['a graph has its length', /Graph "main" expected 24 bytes, got 23/, (m) => (m.graphs[0].byteLength = 24)],
+  ['inputs are distinct', /expected distinct names/, (m) => m.graphs[0].inputs.push(m.graphs[0].inputs[0])],
+  ['an output has a name', /input or output expected a text/, (m) => (m.graphs[0].outputs[0].name = '')],
+  ['a golden case has a graph', /expected a graph below 1, got 1/, (m) => (m.golden[0].graph = 1)],
+  ['a golden input is one', /"z" expected a value of its graph/, (m) => (m.golden[0].inputs[0].name = 'z')],
+  ['a golden input has its type', /expected float32, got uint32/, (m) => (m.golden[0].inputs[0].dtype = 'uint32')],
+  ['a golden input fills its shape', /expected 12 bytes/, (m) => (m.golden[0].inputs[0].shape = [3])],
+  ['golden inputs are distinct', /distinct/, (m) => m.golden[0].inputs.push(m.golden[0].inputs[0])],
+  ['a golden output is one', /"x" expected a value of its graph/, (m) => (m.golden[0].outputs[0].name = 'x')],
+  ['samples are of the output', /at most 5 samples, got 6/, (m) => (m.golden[0].outputs[0].samples = 6)],
+  ['samples are float64', /expected 16 bytes of samples, got 8/, (m) => (m.golden[0].outputs[0].samples = 2)],
+  ['a tolerance is finite', /finite tolerance/, (m) => (m.golden[0].outputs[0].tolerance = Number.POSITIVE_INFINITY)],
+  ['a tolerance is a number', /finite tolerance/, (m) => (m.golden[0].outputs[0].tolerance = Number.NaN)],
+  ['a tolerance is not negative', /finite tolerance/, (m) => (m.golden[0].outputs[0].tolerance = -1)],
+  ['a seed has 32 bits', /seed below/, (m) => (m.golden[1].inputs[0].source = { seed: 2 ** 32, amplitude: 1 })],
+  ['an amplitude is positive', /amplitude/, (m) => (m.golden[1].inputs[0].source = { seed: 1, amplitude: 0 })],
+  ['no hole at the end of a chunk', /Chunk 1 .* hole at 18/, (m) => (m.golden[0].outputs = [])],
+  ['no hole in a chunk', /Chunk 1 .* hole at 10/, (m) => (m.golden = [{ ...m.golden[0], inputs: [] }])],
+]
+
+for (const [rule, message, change] of BROKEN) {
+  test(`refused unless ${rule}`, async () => {
+    const manifest = await manifestOf(await smallContents())
+    change(manifest)
+    assert.throws(() => validateManifest(manifest, DEFAULT_LIMITS), { code: 'INVALID_FORMAT', message })
+  })
+}
+
+const OVER: [limit: Partial<Limits>, message: RegExp, change: (manifest: Mutable<Manifest>) => void][] = [
+  [{ chunks: 1 }, /number of chunks expected at most 1, got 2/, () => {}],
+  [{ chunkBytes: 25 }, /chunk 1 expected at most 25, got 26/, () => {}],
+  [{ modelBytes: 38 }, /all chunks expected at most 38, got 39/, () => {}],
+  [{ modelBytes: 46 }, /graphs and golden cases expected at most 46, got 47/, () => {}],
+  [{ tensors: 1 }, /number of tensors expected at most 1, got 2/, () => {}],
+  [{ rank: 2 }, /rank of "y" expected at most 2, got 3/, () => {}],
+  [{ nameBytes: 13 }, /generator expected at most 13, got 14/, () => {}],
+  [{ nameBytes: 14 }, /name of the package expected at most 14, got 15/, (m) => (m.name = '€€€€€')],
+  [{}, /rank of Tensor "w" expected at most 8/, (m) => (m.graphs[0].tensors[0].shape = [2, 1, 1, 1, 1, 1, 1, 1, 1])],
+  [{}, /size that a number can hold/, (m) => (m.graphs[0].tensors[0].shape = [HUGE, HUGE])],
+  [{}, /size that a number can hold/, (m) => (m.golden[0].outputs[0].shape = [HUGE, HUGE])],
+  [{}, /golden cases expected at most 2147418112/, (m) => (m.golden[1].inputs[0].shape = [2 ** 29])],
+]
+
+for (const [limits, message, change] of OVER) {
+  test(`over a limit: ${message.source}`, async () => {
+    const manifest = await manifestOf(await smallContents())
+    change(manifest)
+    assert.throws(() => validateManifest(manifest, limitsOf(limits)), { code: 'LIMIT_EXCEEDED', message })
+  })
+}
+
+test('one chunk named many times does not make a model larger than the limit', async () => {
+  const manifest = await manifestOf(await smallContents())
+  const [graph] = manifest.graphs
+  const [tensor] = graph.tensors
+  graph.tensors = Array.from({ length: 1000 }, () => tensor)
+  graph.byteLength = 12 + 8000
+  assert.throws(() => validateManifest(manifest, limitsOf({ modelBytes: 8000 })), { code: 'LIMIT_EXCEEDED' })
+})
+
+test('an empty tensor has no range, however large its other dimensions', async () => {
+  const manifest = await manifestOf(await smallContents())
+  manifest.graphs[0].tensors.push({ ...manifest.graphs[0].tensors[1], shape: [HUGE, HUGE, 0], ranges: [] })
+  validateManifest(manifest, DEFAULT_LIMITS)
+})
+
+test('a limit is a whole number', () => {
+  for (const chunks of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    assert.throws(() => limitsOf({ chunks }), { code: 'INVALID_ARGUMENT' })
+  }
+  assert.deepEqual(limitsOf({ chunks: undefined }), DEFAULT_LIMITS)
+})

@@ -1,0 +1,192 @@
+/**
+ * What a manifest must mean, after its bytes were read: every range lies in its chunk, sizes add up, names are distinct,
+ * and every decoded byte belongs to something. A package that passes can be put together without another check.
+ */
+
+import { byteLength, type DType, elementCount } from '../core/index.ts'
+import { checkLimit, type Limits, malformed } from './limits.ts'
+import type { ChunkEntry, ChunkRange, GoldenEntry, GraphEntry, Manifest, ValueEntry } from './manifest.ts'
+
+/**
+ * Checks a manifest.
+ *
+ * @throws HardpackError `INVALID_FORMAT` for a rule that is broken, `LIMIT_EXCEEDED` for a size over its limit.
+ */
+export function validateManifest(manifest: Manifest, limits: Limits): void {
+  const { chunks, graphs, golden } = manifest
+  checkText('The name of the package', manifest.name, limits, 1)
+  checkText('The generator', manifest.generator, limits)
+  checkText('The license', manifest.license, limits)
+  for (const feature of manifest.critical) checkText('A critical feature', feature, limits, 1)
+  checkDistinct('The critical features', manifest.critical)
+  checkChunks(chunks, limits)
+  if (graphs.length === 0) throw malformed('The package expected a graph, got none')
+  checkDistinct('The graphs', graphs.map(nameOf))
+  const tensors = graphs.reduce((sum, graph) => sum + graph.tensors.length, 0)
+  checkLimit(limits, 'tensors', 'The number of tensors', tensors)
+
+  const scope: Scope = { chunks, limits, ranges: [] }
+  let expanded = 0
+  for (const graph of graphs) expanded += graphBytes(scope, graph)
+  for (const entry of golden) {
+    const graph = graphs[entry.graph]
+    if (!graph) throw malformed(`A golden case expected a graph below ${graphs.length}, got ${entry.graph}`)
+    expanded += goldenBytes(scope, entry, graph)
+  }
+  checkLimit(limits, 'modelBytes', 'The size of all graphs and golden cases', expanded)
+  checkCover(chunks, scope.ranges)
+}
+
+/** What the checks below share: the chunk table, the limits, and every range that was seen. */
+interface Scope {
+  readonly chunks: readonly ChunkEntry[]
+  readonly limits: Limits
+  readonly ranges: ChunkRange[]
+}
+
+/** Refuses a text that is too long or too short, or that holds control characters. */
+export function checkText(what: string, text: string, limits: Limits, minLength = 0): void {
+  checkLimit(limits, 'nameBytes', what, new TextEncoder().encode(text).length)
+  if (text.length < minLength) throw malformed(`${what} expected a text, got an empty one`)
+  // Names are printed on terminals, where control characters are commands.
+  if (/\p{Control}/u.test(text)) throw malformed(`${what} expected no control characters, got ${JSON.stringify(text)}`)
+}
+
+const nameOf = ({ name }: { readonly name: string }): string => name
+
+function checkDistinct(what: string, names: readonly string[]): void {
+  if (new Set(names).size !== names.length) throw malformed(`${what} expected distinct names, got one twice`)
+}
+
+function checkChunks(chunks: readonly ChunkEntry[], limits: Limits): void {
+  checkLimit(limits, 'chunks', 'The number of chunks', chunks.length)
+  let total = 0
+  for (const [index, { encodedLength, rawLength }] of chunks.entries()) {
+    checkLimit(limits, 'chunkBytes', `The size of chunk ${index}`, rawLength)
+    if (encodedLength < 1 || encodedLength > rawLength) {
+      throw malformed(`Chunk ${index} expected 1 to ${rawLength} encoded bytes, got ${encodedLength}`)
+    }
+    total += rawLength
+  }
+  checkLimit(limits, 'modelBytes', 'The size of all chunks', total)
+}
+
+/** Checks a graph; gives the bytes of its ONNX file. */
+function graphBytes(
+  scope: Scope,
+  { name, skeleton, tensors, inputs, outputs, byteLength: declared }: GraphEntry,
+): number {
+  checkText('The name of a graph', name, scope.limits, 1)
+  const skeletonBytes = rangeBytes(scope, `The skeleton of graph "${name}"`, skeleton)
+  let total = skeletonBytes
+  let last = 0
+  for (const tensor of tensors) {
+    checkText('The name of a tensor', tensor.name, scope.limits)
+    const what = `Tensor "${tensor.name}"`
+    total += filledBytes(scope, what, tensor.dtype, tensor.shape, tensor.ranges)
+    if (tensor.position < last || tensor.position > skeletonBytes) {
+      throw malformed(`${what} expected a position from ${last} to ${skeletonBytes}, got ${tensor.position}`)
+    }
+    last = tensor.position
+  }
+  if (total !== declared) throw malformed(`Graph "${name}" expected ${declared} bytes, got ${total}`)
+  checkValues(scope, inputs)
+  checkValues(scope, outputs)
+  return total
+}
+
+function checkValues({ limits }: Scope, values: readonly ValueEntry[]): void {
+  for (const { name, shape } of values) {
+    checkText('The name of a graph input or output', name, limits, 1)
+    checkLimit(limits, 'rank', `The rank of "${name}"`, shape.length)
+    for (const size of shape) if (typeof size === 'string') checkText('The name of a dimension', size, limits)
+  }
+  checkDistinct('The inputs or outputs of a graph', values.map(nameOf))
+}
+
+/** Checks a golden case; gives the bytes that it takes in memory. */
+function goldenBytes(scope: Scope, { inputs, outputs }: GoldenEntry, graph: GraphEntry): number {
+  checkDistinct('The inputs of a golden case', inputs.map(nameOf))
+  checkDistinct('The outputs of a golden case', outputs.map(nameOf))
+  let total = 0
+  for (const { name, dtype, shape, source } of inputs) {
+    const what = goldenName(scope, 'Golden input', name, dtype, graph.inputs)
+    if ('ranges' in source) {
+      total += filledBytes(scope, what, dtype, shape, source.ranges)
+      continue
+    }
+    total += shapeBytes(scope, what, dtype, shape)
+    if (source.seed >= 2 ** 32) throw malformed(`${what} expected a seed below 2^32, got ${source.seed}`)
+    if (source.amplitude < 1) throw malformed(`${what} expected an amplitude of at least 1, got ${source.amplitude}`)
+  }
+  for (const { name, dtype, shape, samples, ranges, tolerance } of outputs) {
+    const what = goldenName(scope, 'Golden output', name, dtype, graph.outputs)
+    shapeBytes(scope, what, dtype, shape)
+    const count = elementCount(shape)
+    if (samples > count) throw malformed(`${what} expected at most ${count} samples, got ${samples}`)
+    const size = rangeBytes(scope, what, ranges)
+    if (size !== samples * 8) throw malformed(`${what} expected ${samples * 8} bytes of samples, got ${size}`)
+    total += size
+    if (!(tolerance >= 0 && tolerance < Number.POSITIVE_INFINITY)) {
+      throw malformed(`${what} expected a finite tolerance of at least 0, got ${tolerance}`)
+    }
+  }
+  return total
+}
+
+/** Checks that a golden tensor is a value of its graph; gives what to call it. */
+function goldenName(scope: Scope, kind: string, name: string, dtype: DType, values: readonly ValueEntry[]): string {
+  checkText(`The name of a ${kind.toLowerCase()}`, name, scope.limits, 1)
+  const what = `${kind} "${name}"`
+  const value = values.find((other) => other.name === name)
+  if (!value) throw malformed(`${what} expected a value of its graph, got an unknown name`)
+  if (value.dtype !== dtype) throw malformed(`${what} expected ${value.dtype}, got ${dtype}`)
+  return what
+}
+
+/** Every decoded byte must belong to something: what nobody reads could be anything. */
+function checkCover(chunks: readonly ChunkEntry[], ranges: readonly ChunkRange[]): void {
+  const ends = chunks.map(() => 0)
+  for (const { chunk, start, length } of ranges.toSorted((a, b) => a.chunk - b.chunk || a.start - b.start)) {
+    if (start > ends[chunk]) break
+    ends[chunk] = Math.max(ends[chunk], start + length)
+  }
+  const hole = ends.findIndex((end, index) => end < chunks[index].rawLength)
+  if (hole >= 0) throw malformed(`Chunk ${hole} expected every byte to be used, got a hole at ${ends[hole]}`)
+}
+
+/** The bytes of ranges that must fill one tensor. */
+function filledBytes(
+  scope: Scope,
+  what: string,
+  dtype: DType,
+  shape: readonly number[],
+  ranges: readonly ChunkRange[],
+): number {
+  const expected = shapeBytes(scope, what, dtype, shape)
+  const size = rangeBytes(scope, what, ranges)
+  if (size !== expected) throw malformed(`${what} expected ${expected} bytes for ${dtype}[${shape}], got ${size}`)
+  return size
+}
+
+function shapeBytes({ limits }: Scope, what: string, dtype: DType, shape: readonly number[]): number {
+  checkLimit(limits, 'rank', `The rank of ${what}`, shape.length)
+  return byteLength(dtype, elementCount(shape))
+}
+
+function rangeBytes({ chunks, ranges: seen }: Scope, what: string, ranges: readonly ChunkRange[]): number {
+  let total = 0
+  for (const range of ranges) {
+    const { chunk, start, length } = range
+    const rawLength = chunks[chunk]?.rawLength ?? 0
+    // The differences cannot overflow, as `start + length` could.
+    if (length < 1 || length > rawLength || start > rawLength - length) {
+      throw malformed(
+        `${what} expected a range within the ${rawLength} bytes of chunk ${chunk}, got ${length} at ${start}`,
+      )
+    }
+    total += length
+    seen.push(range)
+  }
+  return total
+}

@@ -1,0 +1,91 @@
+/** Files in Node: reading by ranges, and writing so that no half-written file is ever seen under its name. */
+
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { checkRange, HardpackError, messageOf, type Source } from '../core/index.ts'
+
+/** A source over an open file. Close it when done. */
+export interface FileSource extends Source {
+  close(): Promise<void>
+}
+
+/**
+ * Opens a file for reading by ranges.
+ *
+ * @throws HardpackError `IO` when it cannot be read.
+ */
+export async function fileSource(path: string): Promise<FileSource> {
+  let handle: FileHandle
+  let byteLength: number
+  try {
+    handle = await open(path, 'r')
+    const stat = await handle.stat()
+    if (!stat.isFile()) {
+      await handle.close()
+      throw new Error('not a file')
+    }
+    byteLength = stat.size
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+  const source: FileSource = {
+    byteLength,
+    async read(start, end) {
+      checkRange(source, start, end)
+      const bytes = new Uint8Array(end - start)
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, start)
+      if (bytesRead !== bytes.length) throw unreadable(path, new Error(`it ended after ${start + bytesRead} bytes`))
+      return bytes
+    },
+    close: () => handle.close(),
+  }
+  return source
+}
+
+/**
+ * The whole of a file.
+ *
+ * @throws HardpackError `IO` when it cannot be read.
+ */
+export async function readWhole(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+/**
+ * Writes a file under a temporary name beside it and renames it when it is complete.
+ *
+ * @throws HardpackError `IO` when it cannot be written; nothing is left behind.
+ */
+export async function writeWhole(path: string, bytes: Uint8Array | string, mode = 0o666): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    const handle = await open(temporary, 'wx', mode)
+    try {
+      await handle.writeFile(bytes)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {}) // The folder itself may be missing.
+    throw new HardpackError('IO', `The output expected a path that can be written, got "${path}" (${reason(error)}).`, {
+      hint: 'Create its folder or choose another path.',
+      cause: error,
+    })
+  }
+}
+
+function unreadable(path: string, error: unknown): HardpackError {
+  return new HardpackError('IO', `The input expected a file that can be read, got "${path}" (${reason(error)}).`, {
+    hint: 'Check the path.',
+    cause: error,
+  })
+}
+
+const reason = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? messageOf(error)

@@ -1,0 +1,10 @@
+/** `hardpack/pack`: everything that happens before a package is shipped. Node only. */
+
+export { formatKey, generateKeyPair, type KeyPair, parseKey } from '../container/keys.ts'
+export { bytesSource } from '../core/source.ts'
+export { inlineExternalData } from '../onnx/index.ts'
+export { parity, type TargetParity } from '../open/parity.ts'
+export { fileSource } from './file.ts'
+export { type Inspection, inspect } from './inspect.ts'
+export { type PackOptions, type PackResult, pack } from './pack.ts'
+export { unpack, type Verified, verify } from './verify.ts'

@@ -1,0 +1,112 @@
+/** What a package holds, without decoding it: sizes, tensors with their circuits, graphs, and who signed it. */
+
+import { type ChunkSegment, describeChunk } from '../../compress/index.ts'
+import { VERSION } from '../container/header.ts'
+import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
+import { readChunk, readPackage } from '../container/read.ts'
+import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
+import { readOptions, type TrustOptions } from '../open/open.ts'
+
+export interface Inspection {
+  readonly format: string
+  readonly name: string
+  readonly release: number
+  readonly generator: string
+  readonly license: string
+  readonly bytes: {
+    /** The ONNX files that were packed, and the package. */
+    readonly raw: number
+    readonly packed: number
+    /** Where the package's bytes go. */
+    readonly sections: { readonly container: number; readonly graphs: number; readonly weights: number }
+  }
+  readonly tensors: readonly {
+    readonly name: string
+    readonly dtype: string
+    readonly shape: readonly number[]
+    /** `repeat` where an earlier tensor has the same bytes. */
+    readonly circuit: string
+    readonly rawBytes: number
+    readonly packedBytes: number
+  }[]
+  readonly graphs: readonly { readonly name: string; readonly byteLength: number; readonly sha256: string; readonly tensors: number }[]
+  readonly inputs: readonly ValueEntry[]
+  readonly outputs: readonly ValueEntry[]
+  readonly golden: { readonly cases: number; readonly tolerances: Readonly<Record<string, number>> }
+  readonly signature: { readonly signed: boolean; readonly verifiedKeys: readonly string[] }
+}
+
+/**
+ * Describes a package. Reads and checks the encoded chunks, decodes none.
+ *
+ * @throws HardpackError as `readPackage` and `readChunk` do.
+ */
+export async function inspect(source: Source, options: TrustOptions & CallOptions = {}): Promise<Inspection> {
+  const opened = await readPackage(source, readOptions(options))
+  const { manifest } = opened
+  const segments: ChunkSegment[][] = []
+  for (const [index, { codec, rawLength }] of manifest.chunks.entries()) {
+    segments.push(describeChunk(codec, await readChunk(source, opened, index, options.signal), rawLength))
+  }
+  const seen = new Set<string>()
+  const tensors = manifest.graphs.flatMap((graph) =>
+    graph.tensors.map(({ name, dtype, shape, ranges }) => {
+      const key = JSON.stringify(ranges)
+      const share = seen.has(key) ? { circuit: 'repeat', packedBytes: 0 } : stored(segments, ranges)
+      seen.add(key)
+      return { name, dtype, shape, rawBytes: byteLength(dtype, elementCount(shape)), ...share }
+    }),
+  )
+  const weightChunks = new Set(manifest.graphs.flatMap((graph) => graph.tensors.flatMap(({ ranges }) => ranges.map((r) => r.chunk))))
+  let weights = 0
+  let graphs = 0
+  for (const [index, { encodedLength }] of manifest.chunks.entries()) {
+    if (weightChunks.has(index)) weights += encodedLength
+    else graphs += encodedLength
+  }
+  const [main] = manifest.graphs
+  return {
+    format: `hpk ${VERSION.major}.${VERSION.minor}`,
+    name: manifest.name,
+    release: manifest.release,
+    generator: manifest.generator,
+    license: manifest.license,
+    bytes: {
+      raw: manifest.graphs.reduce((sum, graph) => sum + graph.byteLength, 0),
+      packed: opened.byteLength,
+      sections: { container: opened.byteLength - weights - graphs, graphs, weights },
+    },
+    tensors,
+    graphs: manifest.graphs.map((graph) => ({
+      name: graph.name,
+      byteLength: graph.byteLength,
+      sha256: toHex(graph.digest),
+      tensors: graph.tensors.length,
+    })),
+    inputs: main?.inputs ?? [],
+    outputs: main?.outputs ?? [],
+    golden: {
+      cases: manifest.golden.length,
+      tolerances: Object.fromEntries(manifest.golden.flatMap(({ outputs }) => outputs.map(({ name, tolerance }) => [name, tolerance]))),
+    },
+    signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
+  }
+}
+
+/** The circuits and the encoded bytes of a tensor: its ranges' shares of the segments that they lie in. */
+function stored(
+  segments: readonly (readonly ChunkSegment[])[],
+  ranges: readonly ChunkRange[],
+): { circuit: string; packedBytes: number } {
+  const circuits = new Set<string>()
+  let packedBytes = 0
+  for (const { chunk, start, length } of ranges) {
+    for (const segment of segments[chunk]) {
+      const shared = Math.min(start + length, segment.start + segment.length) - Math.max(start, segment.start)
+      if (shared <= 0) continue
+      circuits.add(segment.circuit)
+      packedBytes += (segment.packedBytes * shared) / segment.length
+    }
+  }
+  return { circuit: [...circuits].join('+'), packedBytes: Math.round(packedBytes) }
+}

@@ -1,0 +1,151 @@
+/**
+ * `pack`: an ONNX model in, one package out. The order is fixed: read, take the reference, take the weights out, compress,
+ * write, then read the result back and compare it with the model byte for byte.
+ */
+
+import { createRequire } from 'node:module'
+import { typescriptDecoder } from '../../compress/index.ts'
+import { node } from '../../targets/node.ts'
+import type { Target } from '../../targets/types.ts'
+import { wasm } from '../../targets/wasm-node.ts'
+import type { ChunkRange, GoldenEntry, Manifest, TensorEntry } from '../container/manifest.ts'
+import { writePackage } from '../container/write.ts'
+import { type Bytes, bytesOf, bytesSource, type CallOptions, equal, HardpackError, sha256, type Tensor, throwIfAborted } from '../core/index.ts'
+import { locateWeights, readModel, signatureOf, splitWeights, type WeightLocation } from '../onnx/index.ts'
+import { layOut } from './layout.ts'
+import { isQuantized } from './quantized.ts'
+import { type Reference, takeReference } from './reference.ts'
+import { unpack } from './verify.ts'
+
+export interface PackOptions extends CallOptions {
+  /** What the package calls itself. */
+  name: string
+  /** Counts up with each published version of the model. Default 1. */
+  release?: number
+  /** The licence of the weights, as an SPDX expression. */
+  license?: string
+  /** Inputs of golden cases, by name. Seeded ones are made when there are none. */
+  golden?: readonly Readonly<Record<string, Tensor>>[]
+  /** Shapes of seeded inputs whose dimensions are open. */
+  shapes?: Readonly<Record<string, readonly number[]>>
+  /** Ed25519 secret keys to sign with. */
+  secretKeys?: readonly Uint8Array[]
+  /** The runtimes that give and confirm the reference outputs. Default: onnxruntime in Node, native and WASM. */
+  reference?: Target
+  second?: Target
+}
+
+export interface PackResult {
+  readonly bytes: Bytes
+  /** How well the two reference runtimes agreed. */
+  readonly agreement: Reference['agreement']
+}
+
+const { version } = createRequire(import.meta.url)('hardpack/package.json') as { version: string }
+
+/**
+ * Packs an ONNX model. The same model, options and version give the same bytes.
+ *
+ * @param model a whole ONNX file in memory; external data already inlined (`inlineExternalData`)
+ * @throws HardpackError `INVALID_MODEL` for what is not ONNX, `UNSUPPORTED_MODEL` with the runtime's reason when it cannot
+ *   run the model, `REFERENCE_MISMATCH` when two runtimes disagree on its outputs, `LIMIT_EXCEEDED`, `ABORTED`.
+ * @example
+ * const { bytes } = await pack(await readFile('model.onnx'), { name: 'digits' })
+ * await writeFile('digits.hpk', bytes)
+ */
+export async function pack(model: Uint8Array, options: PackOptions): Promise<PackResult> {
+  const { signal, onProgress } = options
+  const locations = locateWeights(model)
+  const graph = readModel(model)
+  const signature = signatureOf(graph)
+  const reference = await takeReference({ model }, signature.inputs, {
+    reference: options.reference ?? node({ threads: 1 }),
+    second: options.second ?? wasm(),
+    golden: options.golden,
+    shapes: options.shapes,
+    quantized: isQuantized(graph),
+    signal,
+    onProgress,
+  })
+  const parts = [splitWeights(model, locations), ...goldenParts(reference)]
+  const layout = await layOut(parts, model, locations, { signal, onProgress })
+  const [skeleton, ...golden] = layout.plain
+  const manifest: Omit<Manifest, 'chunks'> = {
+    name: options.name,
+    release: options.release ?? 1,
+    generator: `hardpack ${version}`,
+    critical: [],
+    license: options.license ?? '',
+    graphs: [
+      {
+        name: 'main',
+        skeleton,
+        tensors: tensorEntries(locations, layout.weights),
+        inputs: signature.inputs,
+        outputs: signature.outputs,
+        byteLength: model.length,
+        digest: await sha256(model),
+      },
+    ],
+    golden: goldenEntries(reference, golden),
+  }
+  // Digests of what one decoder gives are checked on what the other gives when the file is read back below.
+  const decoder = typescriptDecoder()
+  const chunks = []
+  for (const [index, { codec, rawLength, bytes }] of layout.chunks.entries()) {
+    throwIfAborted(signal)
+    onProgress?.({ stage: 'decode and compare', done: index, total: layout.chunks.length })
+    const raw = new Uint8Array(rawLength)
+    decoder.decode(codec, bytes, raw)
+    chunks.push({ codec, rawLength, bytes, rawDigest: await sha256(raw) })
+  }
+  const bytes = await writePackage(manifest, chunks, { secretKeys: options.secretKeys })
+  const again = await unpack(bytesSource(bytes), { trust: 'unsigned', signal })
+  if (!equal(again, model)) {
+    throw new HardpackError('CHUNK_CORRUPT', 'The package expected to decode to the model, got other bytes.', {
+      hint: 'This is a fault of hardpack: please report the model.',
+    })
+  }
+  onProgress?.({ stage: 'decode and compare', done: layout.chunks.length, total: layout.chunks.length })
+  return { bytes, agreement: reference.agreement }
+}
+
+function tensorEntries(locations: readonly WeightLocation[], ranges: readonly (readonly ChunkRange[])[]): TensorEntry[] {
+  let removed = 0
+  return locations.map(({ name, dtype, shape, start, end, external }, i) => {
+    const position = start - removed
+    removed += end - start
+    return { name, dtype, shape, position, external, ranges: ranges[i] }
+  })
+}
+
+/** The bytes that golden cases need, in the order in which `goldenEntries` takes their places. */
+function goldenParts({ cases }: Reference): Uint8Array[] {
+  return cases.flatMap(({ trial, outputs }) => [
+    ...Object.values(trial.inputs)
+      .filter(({ origin }) => origin === 'given')
+      .map(({ tensor }) => bytesOf(tensor)),
+    ...outputs.map(({ values }) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength)),
+  ])
+}
+
+function goldenEntries({ cases }: Reference, places: readonly (readonly ChunkRange[])[]): GoldenEntry[] {
+  let next = 0
+  return cases.map(({ trial, outputs }) => ({
+    graph: 0,
+    inputs: Object.entries(trial.inputs).map(([name, { tensor, origin }]) => ({
+      name,
+      dtype: tensor.dtype,
+      shape: tensor.shape,
+      source: origin === 'given' ? { ranges: places[next++] } : origin,
+    })),
+    outputs: outputs.map(({ name, dtype, shape, values, tolerance }) => ({
+      name,
+      dtype,
+      shape,
+      samples: values.length,
+      ranges: places[next++],
+      tolerance,
+    })),
+  }))
+}

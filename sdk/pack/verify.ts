@@ -1,0 +1,55 @@
+/** `verify` and `unpack`: every digest, every chunk decoded, and the ONNX file put together again and compared. */
+
+import { bestDecoder } from '../../compress/decode.ts'
+import { checkPadding, type OpenedPackage, readPackage } from '../container/read.ts'
+import { type CallOptions, equal, HardpackError, type Source, sha256 } from '../core/index.ts'
+import { type Arena, decodeChunks, mainGraph, onnxFile } from '../open/load.ts'
+import { readOptions, type TrustOptions } from '../open/open.ts'
+
+export interface Verified {
+  readonly opened: OpenedPackage
+  readonly arena: Arena
+}
+
+/**
+ * Checks a whole package: header, manifest, signature, padding, both digests of every chunk, and that each graph gives
+ * back the ONNX file that was packed.
+ *
+ * @throws HardpackError as `open` does, without running anything.
+ * @example
+ * const { opened } = await verify(bytesSource(bytes), { trustedKeys: [publicKey] })
+ * opened.manifest.name
+ */
+export async function verify(source: Source, options: TrustOptions & CallOptions = {}): Promise<Verified> {
+  return (await rebuild(source, options)).verified
+}
+
+/**
+ * The ONNX file of a package, byte for byte as it was packed.
+ *
+ * @throws HardpackError whatever `verify` throws: nothing that does not verify is unpacked.
+ */
+export async function unpack(source: Source, options: TrustOptions & CallOptions = {}): Promise<Uint8Array> {
+  const { verified, files } = await rebuild(source, options)
+  return files[verified.opened.manifest.graphs.indexOf(mainGraph(verified.opened.manifest))]
+}
+
+async function rebuild(
+  source: Source,
+  options: TrustOptions & CallOptions,
+): Promise<{ verified: Verified; files: Uint8Array[] }> {
+  const opened = await readPackage(source, readOptions(options))
+  await checkPadding(source, opened)
+  const arena = await decodeChunks(source, opened, await bestDecoder(), options)
+  const files: Uint8Array[] = []
+  for (const graph of opened.manifest.graphs) {
+    const file = onnxFile(arena, graph)
+    if (file.length !== graph.byteLength || !equal(await sha256(file), graph.digest)) {
+      throw new HardpackError('CHUNK_CORRUPT', `Graph "${graph.name}" expected the ONNX file that was packed, got other bytes.`, {
+        hint: 'Pack the model again.',
+      })
+    }
+    files.push(file)
+  }
+  return { verified: { opened, arena }, files }
+}

@@ -1,0 +1,117 @@
+/**
+ * The self-test: run the golden inputs here and compare with the reference before anyone relies on an answer. A runtime
+ * may rewrite a graph for speed and get it wrong on one processor (an int8 keyword spotter falls from 92 % to 10 % at
+ * onnxruntime's default level on AVX2), so the level starts at the fastest and steps down until the answers agree.
+ */
+
+import { type CallOptions, HardpackError, messageOf, throwIfAborted } from '../core/index.ts'
+import { type Graph, OPTIMIZATION_LEVELS, type OptimizationLevel, type Session, type Target } from '../../targets/types.ts'
+import { agrees, compare, type GoldenCase, type GoldenDifference, worst } from './golden.ts'
+
+/** One try at one target and level, in the order in which they were made. */
+export interface Attempt {
+  readonly target: string
+  readonly optimization?: OptimizationLevel
+  readonly outcome: 'accepted' | 'wrong-answer' | 'failed' | 'unavailable'
+  /** Why it was not accepted, or what is special about the device; one sentence. */
+  readonly reason?: string
+  readonly maxAbsDiff?: number
+  readonly tolerance?: number
+}
+
+export interface Started {
+  readonly session: Session
+  readonly target: Target
+  readonly optimization: OptimizationLevel
+  readonly device: string | undefined
+  readonly difference: GoldenDifference
+}
+
+/** Runs every golden case on a session. Differences of all outputs of all cases. */
+export async function selfTest(
+  session: Session,
+  golden: readonly GoldenCase[],
+  signal?: AbortSignal,
+): Promise<GoldenDifference[]> {
+  const differences: GoldenDifference[] = []
+  for (const testCase of golden) {
+    differences.push(...compare(testCase, await session.run(testCase.inputs, { signal })))
+  }
+  return differences
+}
+
+/**
+ * Starts a graph on the first target, at the fastest level, that gives the golden outputs. Every try is pushed to
+ * `attempts`, so that a report can be made even when this throws.
+ *
+ * @throws HardpackError `SELF_TEST_FAILED` when a target ran but none gave the golden outputs, `TARGET_UNAVAILABLE`
+ *   when none ran at all, `ABORTED`.
+ */
+export async function start(
+  graph: Graph,
+  golden: readonly GoldenCase[],
+  targets: readonly Target[],
+  attempts: Attempt[],
+  { signal, onProgress }: CallOptions = {},
+): Promise<Started> {
+  for (const target of targets) {
+    throwIfAborted(signal)
+    const probe = await target.probe({ signal })
+    if (!probe.available) {
+      attempts.push({ target: target.name, outcome: 'unavailable', reason: probe.reason })
+      continue
+    }
+    for (const [step, optimization] of OPTIMIZATION_LEVELS.entries()) {
+      throwIfAborted(signal)
+      onProgress?.({ stage: `self-test on ${target.name}`, done: step, total: OPTIMIZATION_LEVELS.length })
+      const attempt = await tryLevel(target, optimization, graph, golden, signal)
+      const { session, difference, ...record } = attempt
+      attempts.push(record)
+      if (session && difference) {
+        onProgress?.({ stage: `self-test on ${target.name}`, done: OPTIMIZATION_LEVELS.length, total: OPTIMIZATION_LEVELS.length })
+        return { session, target, optimization, device: probe.device, difference }
+      }
+      if (record.outcome === 'failed') break
+    }
+  }
+  throw failure(attempts)
+}
+
+async function tryLevel(
+  target: Target,
+  optimization: OptimizationLevel,
+  graph: Graph,
+  golden: readonly GoldenCase[],
+  signal: AbortSignal | undefined,
+): Promise<Attempt & { session?: Session; difference?: GoldenDifference }> {
+  const where = { target: target.name, optimization }
+  let session: Session | undefined
+  try {
+    session = await target.create(graph, { optimization, signal })
+    const differences = await selfTest(session, golden, signal)
+    const difference = worst(differences)
+    const figures = { maxAbsDiff: difference.maxAbsDiff, tolerance: difference.tolerance }
+    if (agrees(differences)) return { ...where, ...figures, outcome: 'accepted', session, difference }
+    await session.close()
+    const reason = `Output "${difference.output}" is ${difference.maxAbsDiff.toPrecision(3)} away from the reference, tolerance ${difference.tolerance.toPrecision(3)}.`
+    return { ...where, ...figures, outcome: 'wrong-answer', reason }
+  } catch (error) {
+    await session?.close()
+    throwIfAborted(signal)
+    return { ...where, outcome: 'failed', reason: messageOf(error) }
+  }
+}
+
+function failure(attempts: readonly Attempt[]): HardpackError {
+  const list = attempts
+    .map(({ target, optimization, reason }) => `${target}${optimization ? ` (${optimization})` : ''}: ${reason}`)
+    .join(' ')
+  const ran = attempts.some(({ outcome }) => outcome === 'wrong-answer')
+  return ran
+    ? new HardpackError('SELF_TEST_FAILED', `The self-test expected the golden outputs, got other answers. ${list}`, {
+        hint: 'Do not use this device for this model: add another target.',
+      })
+    : new HardpackError('TARGET_UNAVAILABLE', `The model expected a target that can run it, got none. ${list || 'No target was given.'}`, {
+        hint: 'Add a target such as wasm().',
+      })
+}

@@ -1,0 +1,224 @@
+/**
+ * What `wasm` and `webgpu` share in a browser: one worker a target, started with the first session and terminated with the
+ * last, so that closing a model gives its memory back.
+ */
+
+import { HardpackError, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
+import { checkFeeds } from '../feeds.ts'
+import { closed } from '../ort.ts'
+import { SerialQueue } from '../queue.ts'
+import type { Feeds, Graph, Probe, Session, SessionOptions, Target, ValueInfo } from '../types.ts'
+import { ASSETS, type Assets } from './assets.ts'
+import type { Answers, CreateRequest, Provider } from './protocol.ts'
+import { WorkerClient } from './worker-client.ts'
+
+export interface BrowserOptions {
+  /** Where the worker script and ONNX Runtime's files are; the bundler plugin knows. */
+  assets?: Assets
+  /** How long loading a graph may take, ONNX Runtime's download included, in milliseconds: 120,000. */
+  createTimeoutMs?: number
+  /** How long one run may take, in milliseconds: 60,000. */
+  runTimeoutMs?: number
+}
+
+interface Setup {
+  readonly provider: Provider
+  readonly options: BrowserOptions
+  readonly threads: number
+  probe(): Promise<Probe>
+}
+
+const CREATE_TIMEOUT_MS = 120_000
+const RUN_TIMEOUT_MS = 60_000
+const RELEASE_TIMEOUT_MS = 10_000
+
+/** The same bytes in memory of their own, which a message can take along without a second copy. */
+const detached = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => bytes.slice() as Uint8Array<ArrayBuffer>
+
+const absolute = (url: string): string => new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href
+
+/** Whether threads of ONNX Runtime can start: each loads the glue, which must come with COEP, or it hangs without a word. */
+async function servedWithCoep(url: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const response = await fetch(url, { method: 'HEAD', signal }).catch(() => undefined)
+  return response?.headers.has('cross-origin-embedder-policy') ?? false
+}
+
+export class WorkerTarget implements Target {
+  readonly name: string
+  readonly #setup: Setup
+  readonly #runTimeoutMs: number
+  #client: WorkerClient | undefined
+  #users = 0
+  #nextSession = 0
+  #threads: number
+  /** Why there is one thread where several were asked for. */
+  #oneThread: string | undefined
+  #threadsChecked = false
+
+  constructor(setup: Setup) {
+    this.name = setup.provider
+    this.#setup = setup
+    this.#threads = setup.threads
+    this.#runTimeoutMs = setup.options.runTimeoutMs ?? RUN_TIMEOUT_MS
+  }
+
+  async probe(): Promise<Probe> {
+    const probe = await this.#setup.probe()
+    return this.#oneThread ? { ...probe, reason: this.#oneThread } : probe
+  }
+
+  async create(graph: Graph, { optimization = 'all', signal }: SessionOptions = {}): Promise<Session> {
+    throwIfAborted(signal)
+    const probe = await this.#setup.probe()
+    if (!probe.available) {
+      throw new HardpackError('TARGET_UNAVAILABLE', `Target ${this.name} expected to work here, got: ${probe.reason}.`)
+    }
+    if (this.#threads > 1 && !this.#threadsChecked) await this.#checkThreads(signal)
+    throwIfAborted(signal)
+    const threads = this.#threads
+    try {
+      return await this.#create(graph, optimization, signal)
+    } catch (error) {
+      if (!(error instanceof HardpackError && error.code === 'TIMEOUT' && threads > 1)) throw error
+      this.#useOneThread('several did not start in time')
+      return await this.#create(graph, optimization, signal)
+    }
+  }
+
+  async #checkThreads(signal: AbortSignal | undefined): Promise<void> {
+    const { mjs } = this.#setup.options.assets ?? ASSETS
+    const served = await servedWithCoep(absolute(mjs), signal)
+    throwIfAborted(signal)
+    this.#threadsChecked = true
+    if (!served) this.#useOneThread(`${mjs} is served without Cross-Origin-Embedder-Policy`)
+  }
+
+  #useOneThread(because: string): void {
+    this.#threads = 1
+    this.#oneThread = `one thread, since ${because}`
+  }
+
+  async #create(
+    graph: Graph,
+    optimization: CreateRequest['optimization'],
+    signal: AbortSignal | undefined,
+  ): Promise<Session> {
+    const client = this.#acquire()
+    const id = this.#nextSession++
+    const created = this.#request(client, id, graph, optimization)
+    let onAbort = (): void => undefined
+    const aborted = new Promise<never>((_, reject) => {
+      onAbort = () =>
+        reject(new HardpackError('ABORTED', 'The call was aborted by its signal.', { cause: signal?.reason }))
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+    try {
+      const { inputs, outputs } = await Promise.race([created, aborted])
+      return new WorkerSession(client, id, inputs, outputs, this.#runTimeoutMs, () => this.#release(client, id))
+    } catch (error) {
+      created.catch(() => undefined)
+      await this.#release(client, id)
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #request(
+    client: WorkerClient,
+    session: number,
+    graph: Graph,
+    optimization: CreateRequest['optimization'],
+  ): Promise<Answers['create']> {
+    const { provider, options } = this.#setup
+    const assets = options.assets ?? ASSETS
+    const model = detached(graph.model)
+    const externalData = graph.externalData?.map(({ path, data }) => ({ path, data: detached(data) }))
+    return client.call(
+      {
+        type: 'create',
+        session,
+        provider,
+        threads: this.#threads,
+        mjs: absolute(assets.mjs),
+        wasm: absolute(assets.wasm),
+        graph: externalData ? { model, externalData } : { model },
+        optimization,
+      },
+      [model.buffer, ...(externalData ?? []).map(({ data }) => data.buffer)],
+      options.createTimeoutMs ?? CREATE_TIMEOUT_MS,
+    )
+  }
+
+  #acquire(): WorkerClient {
+    if (!this.#client || this.#client.dead) {
+      const { worker } = this.#setup.options.assets ?? ASSETS
+      this.#client = new WorkerClient(
+        this.name,
+        new Worker(absolute(worker), { type: 'module', name: `hardpack-${this.name}` }),
+      )
+      this.#users = 0
+    }
+    this.#users++
+    return this.#client
+  }
+
+  /** The last session takes the worker with it; another is released in its turn. */
+  async #release(client: WorkerClient, session: number): Promise<void> {
+    if (client !== this.#client || client.dead) return
+    this.#users--
+    if (this.#users === 0) {
+      this.#client = undefined
+      client.terminate(closed())
+      return
+    }
+    await client.call({ type: 'release', session }, [], RELEASE_TIMEOUT_MS).catch(() => undefined)
+  }
+}
+
+class WorkerSession implements Session {
+  readonly inputs: readonly ValueInfo[]
+  readonly outputs: readonly ValueInfo[]
+  readonly #client: WorkerClient
+  readonly #id: number
+  readonly #runTimeoutMs: number
+  readonly #release: () => Promise<void>
+  readonly #queue = new SerialQueue()
+  #closing: Promise<void> | undefined
+
+  constructor(
+    client: WorkerClient,
+    id: number,
+    inputs: readonly ValueInfo[],
+    outputs: readonly ValueInfo[],
+    runTimeoutMs: number,
+    release: () => Promise<void>,
+  ) {
+    this.inputs = inputs
+    this.outputs = outputs
+    this.#client = client
+    this.#id = id
+    this.#runTimeoutMs = runTimeoutMs
+    this.#release = release
+  }
+
+  async run(feeds: Feeds, options: { signal?: AbortSignal } = {}): Promise<Record<string, Tensor>> {
+    if (this.#closing) throw closed()
+    checkFeeds(this.inputs, feeds)
+    return this.#queue.run(() => {
+      const copies = Object.entries(feeds).map(
+        ([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const,
+      )
+      return this.#client.call(
+        { type: 'run', session: this.#id, feeds: Object.fromEntries(copies) },
+        copies.map(([, { data }]) => data.buffer as ArrayBuffer),
+        this.#runTimeoutMs,
+      )
+    }, options.signal)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#queue.close(closed()).then(this.#release)
+    return this.#closing
+  }
+}

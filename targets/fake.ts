@@ -1,0 +1,142 @@
+/**
+ * A target for tests of what stands on targets: no runtime, a function instead of a graph, and faults on demand. It keeps
+ * the contract where it is asked no fault: the same door check, the same queue, the same errors.
+ */
+
+import { HardpackError, type Tensor, throwIfAborted } from '../sdk/core/index.ts'
+import { checkFeeds } from './feeds.ts'
+import { closed } from './ort.ts'
+import { SerialQueue } from './queue.ts'
+import type { Feeds, Graph, OptimizationLevel, Session, SessionOptions, Target, ValueInfo } from './types.ts'
+
+/** `hang` never settles (until its signal or `close`); `wrong` changes every element of every output. */
+export type RunFault = 'hang' | 'wrong' | HardpackError
+export type CreateFault = 'hang' | HardpackError
+
+export interface FakeCall {
+  /** Which call of its kind this is on this target, from 0. */
+  readonly index: number
+  readonly optimization: OptimizationLevel
+}
+
+/** Faults to show, the same for every call or by call. May be changed while the target is in use. */
+export interface Faults {
+  /** Why the target is not available, or `hang`. */
+  probe?: string
+  create?: CreateFault | ((call: FakeCall) => CreateFault | undefined)
+  run?: RunFault | ((call: FakeCall) => RunFault | undefined)
+}
+
+export interface FakeOptions {
+  name?: string
+  inputs: readonly ValueInfo[]
+  outputs: readonly ValueInfo[]
+  /** What a run gives. */
+  compute(feeds: Feeds, graph: Graph): Record<string, Tensor>
+  faults?: Faults
+}
+
+export interface FakeTarget extends Target {
+  readonly faults: Faults
+  /** How often each call was made, and how many sessions are open. */
+  readonly counts: { probe: number; create: number; run: number; open: number }
+}
+
+const never = new Promise<never>(() => undefined)
+
+const faultOf = <F extends string | HardpackError>(
+  fault: F | ((call: FakeCall) => F | undefined) | undefined,
+  call: FakeCall,
+): F | undefined => (typeof fault === 'function' ? fault(call) : fault)
+
+/** Rejects when the signal fires; else never settles. */
+function hang(signal: AbortSignal | undefined): Promise<never> {
+  if (!signal) return never
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new HardpackError('ABORTED', 'The call was aborted by its signal.', { cause: signal.reason }))
+    })
+  })
+}
+
+function wrong(tensor: Tensor): Tensor {
+  const data = tensor.data.slice()
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!
+    if (typeof value === 'bigint') data[i] = value + 1n
+    else data[i] = tensor.dtype === 'bool' ? 1 - value : value + 1
+  }
+  return { ...tensor, data }
+}
+
+/**
+ * A target that does as it is told.
+ *
+ * @example
+ * const target = fake({ inputs, outputs, compute: ({ x }) => ({ y: x! }), faults: { run: 'wrong' } })
+ * target.faults.run = undefined // and from now on it is right
+ */
+export function fake({ name = 'fake', inputs, outputs, compute, faults = {} }: FakeOptions): FakeTarget {
+  const counts = { probe: 0, create: 0, run: 0, open: 0 }
+
+  const open = (graph: Graph, optimization: OptimizationLevel): Session => {
+    const queue = new SerialQueue()
+    let end: (error: HardpackError) => void = () => undefined
+    const ended = new Promise<never>((_, reject) => {
+      end = reject
+    })
+    ended.catch(() => undefined)
+    let closing: Promise<void> | undefined
+    counts.open++
+
+    const perform = async (feeds: Feeds): Promise<Record<string, Tensor>> => {
+      const fault = faultOf(faults.run, { index: counts.run++, optimization })
+      if (fault instanceof HardpackError) throw fault
+      if (fault === 'hang') return ended
+      const results = compute(feeds, graph)
+      if (fault !== 'wrong') return results
+      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, wrong(tensor)]))
+    }
+
+    return {
+      inputs,
+      outputs,
+      async run(feeds, { signal } = {}) {
+        if (closing) throw closed()
+        checkFeeds(inputs, feeds)
+        return queue.run(() => perform(feeds), signal)
+      },
+      close() {
+        if (!closing) {
+          counts.open--
+          end(closed())
+          closing = queue.close(closed())
+        }
+        return closing
+      },
+    }
+  }
+
+  return {
+    name,
+    faults,
+    counts,
+
+    async probe({ signal } = {}) {
+      counts.probe++
+      if (faults.probe === 'hang') return hang(signal)
+      return faults.probe === undefined ? { available: true } : { available: false, reason: faults.probe }
+    },
+
+    async create(graph: Graph, { optimization = 'all', signal }: SessionOptions = {}) {
+      throwIfAborted(signal)
+      const index = counts.create++
+      if (faults.probe !== undefined) {
+        throw new HardpackError('TARGET_UNAVAILABLE', `Target ${name} expected to work here, got: ${faults.probe}.`)
+      }
+      const fault = faultOf(faults.create, { index, optimization })
+      if (fault instanceof HardpackError) throw fault
+      return fault === 'hang' ? hang(signal) : open(graph, optimization)
+    },
+  }
+}

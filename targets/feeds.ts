@@ -1,0 +1,74 @@
+/**
+ * The door of every session: feeds are checked once, here, before a runtime sees them. ONNX Runtime takes NaN and
+ * infinities without a word, its WebGPU provider reports a wrong shape as a failed kernel, and none of its errors has a code.
+ */
+
+import { arrayOf, byteLength, elementCount, fromBfloat16, fromFloat16, HardpackError } from '../sdk/core/index.ts'
+import type { Feeds, ValueInfo } from './types.ts'
+
+const invalid = (message: string, hint?: string): HardpackError => new HardpackError('INVALID_INPUT', message, { hint })
+
+const shapeText = (shape: readonly (number | string)[]): string => `[${shape.map((dim) => dim || '?').join(',')}]`
+
+/** Index of the first element that is NaN or infinite; -1 when there is none. */
+function firstNonFinite(dtype: string, data: ArrayLike<number | bigint>): number {
+  if (dtype === 'float32' || dtype === 'float64') {
+    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i] as number)) return i
+  } else if (dtype === 'float16' || dtype === 'bfloat16') {
+    const value = dtype === 'float16' ? fromFloat16 : fromBfloat16
+    for (let i = 0; i < data.length; i++) if (!Number.isFinite(value(data[i] as number))) return i
+  }
+  return -1
+}
+
+/**
+ * Checks feeds against a session's inputs: every name present and known, type, rank, fixed dimensions, number of
+ * elements, bools 0 or 1, floats finite. A symbolic dimension takes any size. An input of shape `[]` takes any rank,
+ * since the runtimes report a scalar and an unknown shape alike.
+ *
+ * @throws HardpackError `INVALID_INPUT`
+ * @example
+ * checkFeeds(session.inputs, { image: { dtype: 'float32', shape: [1, 2], data: new Float32Array(2) } })
+ */
+export function checkFeeds(inputs: readonly ValueInfo[], feeds: Feeds): void {
+  if (typeof feeds !== 'object' || feeds === null)
+    throw invalid('The feeds expected an object of tensors by input name.')
+  for (const name of Object.keys(feeds)) {
+    if (!inputs.some((input) => input.name === name)) {
+      const known = inputs.map((input) => `"${input.name}"`).join(', ')
+      throw invalid(`The model expected the inputs ${known}, got "${name}".`, 'Remove or rename it.')
+    }
+  }
+  for (const input of inputs) checkFeed(input, feeds)
+}
+
+function checkFeed(input: ValueInfo, feeds: Feeds): void {
+  const { name, dtype } = input
+  const wanted = `${dtype}${shapeText(input.shape)}`
+  const tensor = Object.hasOwn(feeds, name) ? feeds[name] : undefined
+  if (typeof tensor !== 'object' || tensor === null) throw invalid(`Input "${name}" expected ${wanted}, got nothing.`)
+  const { shape, data } = tensor
+  if (tensor.dtype !== dtype) throw invalid(`Input "${name}" expected ${wanted}, got ${tensor.dtype}.`)
+  if (!Array.isArray(shape) || !shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
+    throw invalid(`Input "${name}" expected a shape of whole numbers, got [${shape}].`)
+  }
+  const rankFits = input.shape.length === 0 || input.shape.length === shape.length
+  if (!rankFits || input.shape.some((dim, axis) => typeof dim === 'number' && dim !== shape[axis])) {
+    throw invalid(`Input "${name}" expected ${wanted}, got ${shapeText(shape)}.`)
+  }
+  const ArrayType = arrayOf(dtype)
+  if (!(data instanceof ArrayType)) {
+    throw invalid(
+      `Input "${name}" expected its data as a ${ArrayType.name}, got ${Object.prototype.toString.call(data)}.`,
+    )
+  }
+  const bytes = byteLength(dtype, elementCount(shape))
+  if (data.byteLength !== bytes) {
+    throw invalid(`Input "${name}" of shape ${shapeText(shape)} expected ${bytes} bytes, got ${data.byteLength}.`)
+  }
+  if (dtype === 'bool' && (data as Uint8Array).some((value) => value > 1)) {
+    throw invalid(`Input "${name}" expected bools as 0 and 1, got another value.`)
+  }
+  const at = firstNonFinite(dtype, data)
+  if (at >= 0) throw invalid(`Input "${name}" expected finite numbers, got NaN or an infinity at element ${at}.`)
+}
