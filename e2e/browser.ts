@@ -61,6 +61,10 @@ export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<
       response.writeHead(204).end()
       return
     }
+    if (path === '/favicon.ico') {
+      response.writeHead(204).end()
+      return
+    }
     requests.push(path)
     const file = normalize(join(root, path.endsWith('/') ? `${path}index.html` : path))
     const contents = file.startsWith(normalize(root) + sep) ? await readFile(file).catch(() => undefined) : undefined

@@ -247,10 +247,9 @@ const CHECKS: Readonly<Record<string, (target: Target) => Promise<void>>> = {
     const session = await target.create(models.arithmetic)
     const running = session.run(ARITHMETIC)
     const waiting = expectCode('CLOSED', session.run(ARITHMETIC))
-    await Promise.all([session.close(), session.close()])
+    const [outputs] = await Promise.all([running, waiting, session.close(), session.close()])
     await session.close()
-    expectTensor((await running).sum, SUM)
-    await waiting
+    expectTensor(outputs.sum, SUM)
     await expectCode('CLOSED', session.run(ARITHMETIC))
   },
 

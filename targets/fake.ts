@@ -42,8 +42,6 @@ export interface FakeTarget extends Target {
   readonly counts: { probe: number; create: number; run: number; open: number }
 }
 
-const never = new Promise<never>(() => undefined)
-
 const faultOf = <F extends string | HardpackError>(
   fault: F | ((call: FakeCall) => F | undefined) | undefined,
   call: FakeCall,
@@ -51,11 +49,11 @@ const faultOf = <F extends string | HardpackError>(
 
 /** Rejects when the signal fires; else never settles. */
 function hang(signal: AbortSignal | undefined): Promise<never> {
-  if (!signal) return never
   return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => {
-      reject(new HardpackError('ABORTED', 'The call was aborted by its signal.', { cause: signal.reason }))
-    })
+    const onAbort = (): void =>
+      reject(new HardpackError('ABORTED', 'The call was aborted by its signal.', { cause: signal?.reason }))
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
   })
 }
 

@@ -3,7 +3,7 @@
 import type { InferenceSession } from 'onnxruntime-node'
 import { type Tensor, throwIfAborted } from '../sdk/core/index.ts'
 import { checkFeeds } from './feeds.ts'
-import { closed, failed, fromOrt, type Ort, ortReason, refused, toOrt, valueInfos } from './ort.ts'
+import { closed, failed, fromOrt, LOG_FATAL, type Ort, ortReason, refused, toOrt, valueInfos } from './ort.ts'
 import { SerialQueue } from './queue.ts'
 import type { Feeds, Session, ValueInfo } from './types.ts'
 
@@ -29,7 +29,7 @@ class OrtSession implements Session {
     checkFeeds(this.inputs, feeds)
     return this.#queue.run(async () => {
       try {
-        return fromOrt(await this.#session.run(toOrt(this.#ort, feeds)))
+        return fromOrt(await this.#session.run(toOrt(this.#ort, feeds), { logSeverityLevel: LOG_FATAL }))
       } catch (error) {
         throw failed(this.#target, ortReason(error), error)
       }

@@ -15,7 +15,10 @@ export interface Ort {
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => TypedTensor<'float32'>
 }
 
-/** ONNX Runtime's options for a graph: quiet but for errors, external data by path. */
+/** What goes wrong is thrown, so ONNX Runtime need not print it as well. */
+export const LOG_FATAL = 4
+
+/** ONNX Runtime's options for a graph: quiet, external data by path. */
 export function ortOptions(
   graph: Graph,
   provider: string,
@@ -24,10 +27,12 @@ export function ortOptions(
   return {
     executionProviders: [provider],
     graphOptimizationLevel: optimization,
-    logSeverityLevel: 3,
+    logSeverityLevel: LOG_FATAL,
     ...(graph.externalData ? { externalData: graph.externalData.map(({ path, data }) => ({ path, data })) } : {}),
   }
 }
+
+const MAX_DIMENSION = 2 ** 31 - 1
 
 /**
  * Inputs or outputs as we describe them. An unnamed dimension becomes `''`.
@@ -44,7 +49,8 @@ export function valueInfos(metadata: readonly InferenceSession.ValueMetadata[]):
         { hint: 'Cut the graph before it.' },
       )
     }
-    const shape = value.shape.map((dim) => (typeof dim === 'number' && dim < 0 ? '' : dim))
+    // onnxruntime-node says -1 for an unnamed dimension, onnxruntime-web the same as an unsigned number.
+    const shape = value.shape.map((dim) => (typeof dim === 'number' && (dim < 0 || dim > MAX_DIMENSION) ? '' : dim))
     return { name: value.name, dtype: type, shape }
   })
 }

@@ -257,12 +257,34 @@ function normalise(fit: Fit, grid: Grid): void {
   for (let r = 0; r < a.length; r++) a[r] = Math.max(0, Math.min(a[r], most - wider))
 }
 
+/** The class window that holds the scales of most elements: dead rows of 1e-30 must not push the living ones out. */
+function baseOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid): number {
+  const weights = new Map<number, number>()
+  fits.forEach(({ latents }, i) => {
+    const size = samples[i].values.length / latents[0].length
+    for (const scale of latents[0]) if (scale !== SILENT) weights.set(scale, (weights.get(scale) ?? 0) + size)
+  })
+  const margin = grid.stream === BYTE ? 0 : 16
+  let best = 0
+  let most = 0
+  for (const least of [...weights.keys()].sort((x, y) => x - y)) {
+    let inside = 0
+    for (const [scale, weight] of weights) {
+      if (scale >= least && scale - least < grid.classes - 2 * margin) inside += weight
+    }
+    if (inside > most) {
+      most = inside
+      best = least
+    }
+  }
+  return grid.stream === BYTE ? Math.max(0, best) : (best - margin) & ~3
+}
+
 /** Learns the circuit of all segments of one stream. */
 export function learn(stream: number, samples: readonly Sample[]): Learned {
   const grid = gridOf(stream)
   const started = (silent: number): Fit[] => samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, silent))
-  const least = started(SILENT).reduce((m, fit) => fit.latents[0].reduce((x, y) => Math.min(x, y), m), SILENT)
-  if (least < SILENT) grid.base = stream === BYTE ? Math.max(0, least) : (least - 16) & ~3
+  grid.base = baseOf(samples, started(SILENT), grid)
   const origin = stream === BYTE ? 0 : grid.base - CENTER_SYMBOL
   let fits = started(0)
   let costs = costsOf(countsOf(samples, fits, grid, origin), grid, origin)

@@ -80,9 +80,9 @@ const page = {
     return { codes, sum }
   },
 
-  /** What the target says after threads did not start. */
-  async withoutThreads(options: WasmOptions): Promise<{ sum: number[]; reason: string | undefined }> {
-    const target = wasm(options)
+  /** A run, and what the target then says, where threads cannot start. */
+  async withoutThreads(): Promise<{ sum: number[]; reason: string | undefined }> {
+    const target = wasm({ threads: 2 })
     const session = await target.create(arithmetic)
     const sum = await sumOf(session)
     await session.close()

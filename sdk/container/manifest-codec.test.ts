@@ -6,7 +6,7 @@ import protobuf from 'protobufjs'
 import { concat, dtypeOf, sha256, WireReader, WireWriter } from '../core/index.ts'
 import type { Manifest } from './manifest.ts'
 import { decodeManifest, encodeManifest } from './manifest-codec.ts'
-import { arbitraryContents, type Contents, smallContents } from './packages.fixture.ts'
+import { arbitrarySpec, type Contents, contentsOf, smallContents } from './packages.fixture.ts'
 
 async function manifestOf({ manifest, chunks }: Contents): Promise<Manifest> {
   const entries = chunks.map(async ({ codec, bytes, rawLength, rawDigest }) => {
@@ -44,7 +44,7 @@ function byProtobufjs(bytes: Uint8Array): unknown {
     defaults: true,
     oneofs: true,
   })
-  const named = <T extends ProtoValue>(value: T) => ({ ...value, dtype: dtypeOf(value.dtype) })
+  const named = (value: ProtoValue): object => ({ ...value, dtype: dtypeOf(value.dtype) })
   for (const graph of read.graphs) {
     graph.tensors = graph.tensors.map(named)
     for (const side of ['inputs', 'outputs']) {
@@ -55,8 +55,8 @@ function byProtobufjs(bytes: Uint8Array): unknown {
   for (const golden of read.golden) {
     golden.outputs = golden.outputs.map(named)
     golden.inputs = golden.inputs.map((input: ProtoValue & { ranges: unknown; seeded: unknown }) => {
-      const { ranges, seeded, ...rest } = named(input)
-      return { ...rest, source: seeded ?? { ranges } }
+      const { ranges, seeded, ...rest } = input
+      return { ...named(rest), source: seeded ?? { ranges } }
     })
   }
   return read
@@ -64,8 +64,8 @@ function byProtobufjs(bytes: Uint8Array): unknown {
 
 test('a manifest reads back as it was', async () => {
   await fc.assert(
-    fc.asyncProperty(arbitraryContents, async (make) => {
-      const manifest = await manifestOf(await make())
+    fc.asyncProperty(arbitrarySpec, async (spec) => {
+      const manifest = await manifestOf(await contentsOf(spec))
       assert.deepEqual(plain(decodeManifest(encodeManifest(manifest))), plain(manifest))
     }),
   )
@@ -73,8 +73,8 @@ test('a manifest reads back as it was', async () => {
 
 test('protobufjs reads the same manifest by manifest.proto, and writes the same bytes', async () => {
   await fc.assert(
-    fc.asyncProperty(arbitraryContents, async (make) => {
-      const manifest = await manifestOf(await make())
+    fc.asyncProperty(arbitrarySpec, async (spec) => {
+      const manifest = await manifestOf(await contentsOf(spec))
       const bytes = encodeManifest(manifest)
       assert.deepEqual(byProtobufjs(bytes), plain(manifest))
       assert.deepEqual([...ProtoManifest.encode(ProtoManifest.decode(bytes)).finish()], [...bytes])

@@ -87,21 +87,25 @@ const DTYPES: readonly DType[] = ['float32', 'uint8', 'int64', 'float16', 'bool'
 
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter((s) => !/\p{Control}/u.test(s))
 const shape = fc.array(fc.nat(4), { maxLength: 4 })
-const tensor = fc.record({ name, dtype: fc.constantFrom(...DTYPES), shape, external: fc.boolean(), step: fc.nat(9) })
-const value = fc.record({
+const plainRecord = <T extends object>(fields: { [Key in keyof T]: fc.Arbitrary<T[Key]> }) =>
+  fc.record(fields, { noNullPrototype: true })
+
+const tensor = plainRecord({ name, dtype: fc.constantFrom(...DTYPES), shape, external: fc.boolean(), step: fc.nat(9) })
+const value = plainRecord({
   name,
   dtype: fc.constantFrom(...DTYPES),
   shape: fc.array(fc.oneof(fc.nat(), fc.string({ unit: 'grapheme-ascii', maxLength: 5 })), { maxLength: 5 }),
 })
 const values = fc.uniqueArray(value, { selector: (v) => v.name, maxLength: 4 })
-const graph = fc.record({
+const graph = plainRecord({
   name,
   skeletonLength: fc.integer({ min: 1, max: 90 }),
   tensors: fc.array(tensor, { maxLength: 6 }),
   inputs: values,
   outputs: values,
 })
-const spec = fc.record({
+/** What `contentsOf` makes contents of. */
+export const arbitrarySpec = plainRecord({
   name,
   release: fc.maxSafeNat(),
   license: fc.string({ unit: 'grapheme-ascii', maxLength: 20 }),
@@ -114,8 +118,10 @@ const spec = fc.record({
   fill: fc.nat(255),
 })
 
-/** Valid contents of every shape: what they hold lies one after another on a tape that is cut into chunks. */
-export const arbitraryContents: fc.Arbitrary<() => Promise<Contents>> = spec.map((s) => async () => {
+type Spec = typeof arbitrarySpec extends fc.Arbitrary<infer T> ? T : never
+
+/** Valid contents of any shape: what they hold lies one after another on a tape that is cut into chunks. */
+export async function contentsOf(s: Spec): Promise<Contents> {
   let used = 0
   const take = (length: number): ChunkRange[] => {
     const ranges: ChunkRange[] = []
@@ -157,4 +163,4 @@ export const arbitraryContents: fc.Arbitrary<() => Promise<Contents>> = spec.map
   }
   const { name, release, license, critical } = s
   return { manifest: { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden }, chunks }
-})
+}

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { sha256 } from '../core/index.ts'
 import { DEFAULT_LIMITS, type Limits, limitsOf } from './limits.ts'
 import type { Manifest } from './manifest.ts'
-import { arbitraryContents, type Contents, smallContents } from './packages.fixture.ts'
+import { arbitrarySpec, type Contents, contentsOf, smallContents } from './packages.fixture.ts'
 import { validateManifest } from './validate.ts'
 
 type Mutable<T> = T extends Uint8Array ? T : { -readonly [Key in keyof T]: Mutable<T[Key]> }
@@ -19,8 +19,8 @@ async function manifestOf({ manifest, chunks }: Contents): Promise<Mutable<Manif
 
 test('every valid manifest passes', async () => {
   await fc.assert(
-    fc.asyncProperty(arbitraryContents, async (make) => {
-      validateManifest(await manifestOf(await make()), DEFAULT_LIMITS)
+    fc.asyncProperty(arbitrarySpec, async (spec) => {
+      validateManifest(await manifestOf(await contentsOf(spec)), DEFAULT_LIMITS)
     }),
   )
 })

@@ -127,40 +127,49 @@ export async function openExternal(
   }
 }
 
+/** What is wrong with a place to write to; nothing when it is a plain file or free. */
+async function checkPlace(root: string, segments: readonly string[], location: string, who: string): Promise<void> {
+  const directories = segments.slice(0, -1)
+  const directory = join(root, ...directories)
+  if (directories.length > 0) {
+    try {
+      checkInside(root, await realpath(directory), location, who)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      throw externalError(who, `the directory of ${quote(location)}`, 'no such directory', 'Make it first.', error)
+    }
+    await checkWay(root, directories, location, who)
+  }
+  const path = join(root, ...segments)
+  const stats = await lstat(path).catch((error: unknown) => {
+    if (isMissing(error)) return undefined
+    throw error
+  })
+  if (!stats) return
+  if (stats.isSymbolicLink()) {
+    const target = await realpath(path).catch(() => path)
+    checkInside(root, target, location, who)
+    await checkWay(root, segments, location, who)
+  }
+  checkPlain(stats, location, who)
+}
+
 /**
  * The path to write external data to: its directory is a real one inside `root`, and nothing but a plain file is
  * replaced.
  *
- * @throws HardpackError `EXTERNAL_DATA` when the location is not safe or its directory is missing.
+ * @throws HardpackError `EXTERNAL_DATA` when the location is not safe or its directory is missing; `IO` when the system
+ *   does not let us look.
  */
 export async function pathForWriting(root: string, location: string, who: string): Promise<string> {
   const segments = segmentsOf(location, who)
-  const directories = segments.slice(0, -1)
-  const path = join(root, ...segments)
   try {
-    if (directories.length > 0) {
-      checkInside(root, await realpath(join(root, ...directories)), location, who)
-      await checkWay(root, directories, location, who)
-    }
+    await checkPlace(root, segments, location, who)
   } catch (error) {
-    if (!isMissing(error)) throw error
-    throw externalError(who, `the directory of ${quote(location)}`, 'no such directory', 'Make it first.', error)
+    if (error instanceof HardpackError) throw error
+    throw new HardpackError('IO', `The place ${quote(location)} cannot be looked at: ${messageOf(error)}.`, {
+      cause: error,
+    })
   }
-  try {
-    checkInside(root, await realpath(path), location, who)
-    await checkWay(root, segments, location, who)
-    checkPlain(await lstat(path), location, who)
-  } catch (error) {
-    // A dangling link is missing to realpath, not to lstat.
-    if (!isMissing(error)) throw error
-    if (
-      await lstat(path).then(
-        () => true,
-        () => false,
-      )
-    ) {
-      throw externalError(who, 'a place to write', `${quote(location)}, a dangling link`, 'Remove it.', error)
-    }
-  }
-  return path
+  return join(root, ...segments)
 }

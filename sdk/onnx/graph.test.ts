@@ -10,7 +10,10 @@ test('a chain of nodes: producers, consumers, constants', () => {
   const index = indexGraph(convModel().model.graph)
   assert.equal(index.producers.get('active')?.opType, 'Relu')
   assert.equal(index.producers.get('x'), undefined)
-  assert.deepEqual(index.consumers.get('active')?.map((node) => node.opType), ['Reshape'])
+  assert.deepEqual(
+    index.consumers.get('active')?.map((node) => node.opType),
+    ['Reshape'],
+  )
   assert.equal(index.consumers.get('y'), undefined)
   assert.deepEqual([...index.constants.keys()], ['kernel', 'bias', 'shape', 'dense'])
   assert.deepEqual([...index.captured], [])
@@ -22,30 +25,45 @@ test('a node reads what its subgraphs capture, however deep, and nothing that th
     nodes: [
       makeNode('Neg', ['a'], ['x']),
       makeNode('If', ['c'], ['y'], {
-        then_branch: makeGraph('t', { nodes: [...inner.node, makeNode('Constant', [], ['condition'])], outputs: inner.output }),
+        then_branch: makeGraph('t', {
+          nodes: [...inner.node, makeNode('Constant', [], ['condition'])],
+          outputs: inner.output,
+        }),
       }),
     ],
     inputs: [makeValue('a', 'float32', [1, 16]), makeValue('c', 'bool', [])],
     outputs: [],
   })
   const index = indexGraph(outer)
-  assert.deepEqual(index.consumers.get('x')?.map((node) => node.opType), ['If'])
+  assert.deepEqual(
+    index.consumers.get('x')?.map((node) => node.opType),
+    ['If'],
+  )
   assert.equal(index.consumers.get('condition'), undefined)
   assert.deepEqual([...index.captured], [])
   const [then] = index.subgraphs
   assert.equal(then.owner, outer.node[1])
   assert.deepEqual([...then.captured], ['x'])
-  assert.deepEqual(then.subgraphs.map(({ graph, constants }) => [graph.name, ...constants.keys()]), [
-    ['then', 'w_then'],
-    ['else', 'w_else'],
-  ])
+  assert.deepEqual(
+    then.subgraphs.map(({ graph, constants }) => [graph.name, ...constants.keys()]),
+    [
+      ['then', 'w_then'],
+      ['else', 'w_else'],
+    ],
+  )
 })
 
 test('what must be fed excludes inputs that are initializers', () => {
-  assert.deepEqual(feedsOf(ir3Model().model.graph).map(({ name }) => name), ['x'])
+  assert.deepEqual(
+    feedsOf(ir3Model().model.graph).map(({ name }) => name),
+    ['x'],
+  )
   const sparse = sparseModel().model.graph
   sparse.input.push(makeValue('w', 'float32', [16, 8]))
-  assert.deepEqual(feedsOf(sparse).map(({ name }) => name), ['x'])
+  assert.deepEqual(
+    feedsOf(sparse).map(({ name }) => name),
+    ['x'],
+  )
 })
 
 test('tensors are found wherever a model can hold them', () => {

@@ -58,17 +58,21 @@ test('64-bit integers keep every bit, and are numbers where that is exact', asyn
 })
 
 test('fields that no schema knows yet are written back', () => {
-  const future = new WireWriter().uint(1000, 7).bytes(1001, Uint8Array.of(1, 2, 3)).finish()
+  const future = new WireWriter()
+    .uint(1000, 7)
+    .bytes(1001, Uint8Array.of(1, 2, 3))
+    .finish()
   const { model } = convModel()
   const plain = writeModel(model)
-  // The same fields at the end of the model, and of the last initializer (the last message of a graph of our own).
+  // At the end of the model, and in an initializer of a second graph field, which protobuf merges into the first.
   const initializer = new WireWriter().bytes(5, concat([new WireWriter().bytes(8, new Uint8Array()).finish(), future]))
   const graph = new WireWriter().bytes(7, initializer.finish()).finish()
   const bytes = concat([plain, graph, future])
   const read = readModel(bytes)
   assert.equal(read.graph.initializer.length, model.graph.initializer.length + 1)
   const again = writeModel(read)
-  const count = (haystack: Uint8Array): number => Buffer.from(haystack).toString('latin1').split('\x03\x01\x02\x03').length - 1
+  const count = (haystack: Uint8Array): number =>
+    Buffer.from(haystack).toString('latin1').split('\x03\x01\x02\x03').length - 1
   assert.equal(count(again), count(bytes))
   assert.ok(count(bytes) >= 2)
   assert.ok(equal(writeModel(readModel(again)), again))
@@ -91,13 +95,19 @@ test('attributes of every kind that build knows read back', () => {
   const [read] = readModel(writeModel(makeModel(outer))).graph.node
   assert.deepEqual(read.input, ['a', ''])
   const byName = Object.fromEntries(read.attribute.map((attribute) => [attribute.name, attribute]))
-  assert.deepEqual(read.attribute.map(({ type }) => type), [2, 1, 3, 7, 6, 8, 4, 5])
+  assert.deepEqual(
+    read.attribute.map(({ type }) => type),
+    [2, 1, 3, 7, 6, 8, 4, 5],
+  )
   assert.equal(byName.int.i, 3)
   assert.equal(byName.float.f, 0.5)
   assert.equal(new TextDecoder().decode(byName.string.s), 'näme')
   assert.deepEqual(byName.ints.ints, [1, 2])
   assert.deepEqual(byName.floats.floats, [0.25, -1])
-  assert.deepEqual(byName.strings.strings.map((text) => new TextDecoder().decode(text)), ['a', 'b'])
+  assert.deepEqual(
+    byName.strings.strings.map((text) => new TextDecoder().decode(text)),
+    ['a', 'b'],
+  )
   assert.ok(equal(byName.tensor.t?.rawData as Uint8Array, tensor.rawData))
   assert.equal(byName.graph.g?.name, 'g')
   assert.throws(() => makeNode('Op', [], [], { alpha: 0.5 }), { code: 'INVALID_ARGUMENT', message: /Wrap it in float/ })

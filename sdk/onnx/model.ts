@@ -4,7 +4,7 @@
  */
 
 import protobuf from 'protobufjs'
-import { type Bytes, HardpackError } from '../core/index.ts'
+import { type Bytes, HardpackError, messageOf } from '../core/index.ts'
 import { type Int64, type ModelProto, typeOf } from './proto.ts'
 import { notOnnx } from './sniff.ts'
 
@@ -114,7 +114,7 @@ export function readModel(bytes: Uint8Array): Model {
  * Writes an ONNX file. What was not edited since `readModel` has the same content, unknown fields included.
  *
  * @throws HardpackError `LIMIT_EXCEEDED` when the file would be larger than `MAX_MODEL_BYTES`; `INVALID_MODEL` when a
- *   message holds what its field cannot, or subgraphs nest too deep.
+ *   field holds what it cannot, or subgraphs nest too deep.
  * @example
  * const copy = writeModel(readModel(bytes))
  */
@@ -123,8 +123,9 @@ export function writeModel(model: Model): Bytes {
   try {
     typeOf('ModelProto').encode(model, writer)
   } catch (error) {
-    throw new HardpackError('INVALID_MODEL', 'The model expected messages that ONNX can hold, got others.', {
-      hint: 'See the cause for the field.',
+    const reason = messageOf(error)
+    throw new HardpackError('INVALID_MODEL', `The model expected content that ONNX can hold, got "${reason}".`, {
+      hint: 'Correct that field.',
       cause: error,
     })
   }

@@ -48,7 +48,8 @@ test('raw_data is a view into the file where it lies aligned', () => {
 })
 
 test('a payload of the wrong length, of no fixed size, or elsewhere is refused by name', () => {
-  const with_ = (fields: Partial<TensorProto>) => create('TensorProto', { name: 'w', dims: [4], dataType: 1, ...fields })
+  const with_ = (fields: Partial<TensorProto>) =>
+    create('TensorProto', { name: 'w', dims: [4], dataType: 1, ...fields })
   const refused: [TensorProto, string][] = [
     [with_({ rawData: new Uint8Array(15) }), 'INVALID_MODEL'],
     [with_({ floatData: [new Uint8Array(17)] }), 'INVALID_MODEL'],
@@ -56,6 +57,7 @@ test('a payload of the wrong length, of no fixed size, or elsewhere is refused b
     [with_({ dims: [-4], rawData: new Uint8Array(16) }), 'INVALID_MODEL'],
     [with_({ dims: [2n ** 60n] }), 'INVALID_MODEL'],
     [with_({ dataType: 6, int32Data: [varints([1, 2, 3])] }), 'INVALID_MODEL'],
+    [with_({ dataType: 6, dims: [2 ** 40], int32Data: [varints([1, 2, 3])] }), 'INVALID_MODEL'],
     [with_({ dataType: 6, int32Data: [varints([1, 2, 3, 4, 5])] }), 'INVALID_MODEL'],
     [with_({ dataType: 6, int32Data: [Uint8Array.of(1, 2, 3, 0x80)] }), 'INVALID_MODEL'],
     [with_({ dataType: 6, int32Data: [new Uint8Array(20).fill(0x80)] }), 'INVALID_MODEL'],

@@ -91,8 +91,11 @@ function bytesOfPayload(tensor: TensorProto, dtype: DType, length: number): Uint
       : dtype === 'uint32' || dtype === 'uint64'
         ? tensor.uint64Data
         : tensor.int32Data
+  const width = byteLength(dtype, 1)
+  // A varint takes a byte or more, so a shape that promises more elements than that is not worth an allocation.
+  if (length > width * runs.reduce((sum, run) => sum + run.length, 0)) return undefined
   const out = new Uint8Array(length)
-  return unpackVarints(runs, byteLength(dtype, 1), out) ? out : undefined
+  return unpackVarints(runs, width, out) ? out : undefined
 }
 
 /**

@@ -77,10 +77,7 @@ export function ir3Model(): Sample {
 /** A `Constant` node whose tensor has no name. */
 export function constantModel(): Sample {
   const graph = makeGraph('constant', {
-    nodes: [
-      makeNode('Constant', [], ['w'], { value: weight('', [16, 8], 7) }),
-      makeNode('MatMul', ['x', 'w'], ['y']),
-    ],
+    nodes: [makeNode('Constant', [], ['w'], { value: weight('', [16, 8], 7) }), makeNode('MatMul', ['x', 'w'], ['y'])],
     inputs: [makeValue('x', 'float32', [null, 16])],
     outputs: [makeValue('y', 'float32', [null, 8])],
   })
@@ -185,10 +182,7 @@ export function functionModel(): Sample {
     domain: 'local',
     input: ['x'],
     output: ['y'],
-    node: [
-      makeNode('Constant', [], ['w'], { value: weight('', [16, 8], 17) }),
-      makeNode('MatMul', ['x', 'w'], ['y']),
-    ],
+    node: [makeNode('Constant', [], ['w'], { value: weight('', [16, 8], 17) }), makeNode('MatMul', ['x', 'w'], ['y'])],
     opsetImport: [create('OperatorSetIdProto', { domain: '', version: 17 })],
   })
   model.functions.push(dense)
@@ -198,7 +192,10 @@ export function functionModel(): Sample {
 /** A sparse initializer: 64 values of a 16 × 8 matrix, by linear index. */
 export function sparseModel(): Sample {
   const values = weight('w', [64], 19)
-  const indices = int64s('', Array.from({ length: 64 }, (_, i) => 2 * i))
+  const indices = int64s(
+    '',
+    Array.from({ length: 64 }, (_, i) => 2 * i),
+  )
   const graph = makeGraph('sparse', {
     nodes: [makeNode('MatMul', ['x', 'w'], ['y'])],
     inputs: [makeValue('x', 'float32', [1, 16])],

@@ -46,20 +46,10 @@ const FUNCTION = { node: 7, attributeProto: 11 }
 const NODE = { output: 2, attribute: 5 }
 const ATTRIBUTE = { t: 5, g: 6, tensors: 10, graphs: 11, sparseTensor: 22, sparseTensors: 23 }
 const SPARSE = { values: 1, indices: 2 }
-const TENSOR = {
-  dims: 1,
-  dataType: 2,
-  segment: 3,
-  floatData: 4,
-  int32Data: 5,
-  stringData: 6,
-  int64Data: 7,
-  name: 8,
-  rawData: 9,
-  doubleData: 10,
-  uint64Data: 11,
-  dataLocation: 14,
-}
+const TENSOR = { dims: 1, dataType: 2, floatData: 4, name: 8, rawData: 9, doubleData: 10, dataLocation: 14 }
+
+/** Fields of a tensor that say what its elements are: segment, the typed data, raw_data. */
+const PAYLOADS: ReadonlySet<number> = new Set([3, 4, 5, 6, 7, 9, 10, 11])
 
 interface Walk {
   readonly minBytes: number
@@ -81,8 +71,9 @@ function eachMessage(reader: WireReader, visit: (field: number, message: WireRea
   }
 }
 
-const text = (reader: WireReader): string =>
-  new TextDecoder().decode(reader.bytes.subarray(reader.position, reader.end))
+const utf8 = /* @__PURE__ */ new TextDecoder()
+
+const text = (reader: WireReader): string => utf8.decode(reader.bytes.subarray(reader.position, reader.end))
 
 /** A varint as a number; NaN past 2^49 or negative, which no size or type is. */
 function smallVarint(reader: WireReader): number {
@@ -91,47 +82,40 @@ function smallVarint(reader: WireReader): number {
   return reader.position - start > 7 ? Number.NaN : new WireReader(reader.bytes, start, reader.position).varint()
 }
 
+/** Whether a payload field holds elements of this type as one run of bytes. */
+function isRun(field: number, dtype: DType): boolean {
+  if (field === TENSOR.floatData) return dtype === 'float32'
+  if (field === TENSOR.doubleData) return dtype === 'float64'
+  return field === TENSOR.rawData
+}
+
 function walkTensor(walk: Walk, tensor: WireReader, fallbackName: string, mainInitializer: boolean): void {
   let name = ''
   let dataType = 0
+  let dataLocation = 0
+  let payloads = 0
   let payload: { field: number; start: number; end: number } | undefined
-  let plain = true
   const shape: number[] = []
   while (!tensor.done) {
     const { field, type } = tensor.tag()
+    if (PAYLOADS.has(field)) payloads++
     if (type === VARINT) {
       const value = smallVarint(tensor)
       if (field === TENSOR.dims) shape.push(value)
       else if (field === TENSOR.dataType) dataType = value
-      else if (field === TENSOR.dataLocation) plain &&= value === 0
-      else plain &&= field > TENSOR.dataLocation
+      else if (field === TENSOR.dataLocation) dataLocation = value
     } else if (type === LENGTH) {
       const content = enter(tensor)
       if (field === TENSOR.dims) while (!content.done) shape.push(smallVarint(content))
       else if (field === TENSOR.name) name = text(content)
-      else if (field === TENSOR.rawData || field === TENSOR.floatData || field === TENSOR.doubleData) {
-        plain &&= payload === undefined
-        payload = { field, start: content.position, end: content.end }
-      } else if (
-        field === TENSOR.segment ||
-        field === TENSOR.int32Data ||
-        field === TENSOR.stringData ||
-        field === TENSOR.int64Data ||
-        field === TENSOR.uint64Data
-      ) {
-        plain = false
-      }
+      else if (PAYLOADS.has(field)) payload = { field, start: content.position, end: content.end }
     } else {
-      // Unpacked float_data or double_data: one element a field.
       tensor.skip(type)
-      plain &&= field !== TENSOR.floatData && field !== TENSOR.doubleData
     }
   }
   const dtype = dtypeOf(dataType)
-  if (!plain || !payload || !dtype) return
+  if (!dtype || !payload || payloads !== 1 || dataLocation !== 0 || !isRun(payload.field, dtype)) return
   const { field, start, end } = payload
-  if (field === TENSOR.floatData && dtype !== 'float32') return
-  if (field === TENSOR.doubleData && dtype !== 'float64') return
   const count = elementCount(shape)
   if (shape.length > MAX_RANK || !Number.isSafeInteger(8 * count)) return
   if (end - start < walk.minBytes || end - start !== byteLength(dtype, count)) return

@@ -46,11 +46,9 @@ export async function seededTrials(
   signal?: AbortSignal,
 ): Promise<Trial[]> {
   checkShapes(inputs, shapes)
-  const open = inputs.some(({ name, shape }) => !shapes[name] && shape.some((dim) => typeof dim === 'string'))
   let reason: unknown
-  for (const size of open ? SIZES : [1]) {
+  for (const concrete of candidates(inputs, shapes)) {
     throwIfAborted(signal)
-    const concrete = inputs.map((input) => ({ ...input, shape: shapes[input.name] ?? fill(inputs, input.shape, size) }))
     try {
       const [first, second] = CASES
       const trials = [await trial(session, concrete, first, signal)]
@@ -90,10 +88,28 @@ async function trial(
   throw reason
 }
 
-/** An input's shape with the batch at 1 and every other open dimension at `size`; a symbol that is a batch anywhere is one everywhere. */
-function fill(inputs: readonly ValueEntry[], shape: ValueEntry['shape'], size: number): number[] {
-  const batches = new Set(inputs.map((input) => input.shape[0]).filter((dim) => typeof dim === 'string'))
-  return shape.map((dim) => (typeof dim === 'number' ? dim : batches.has(dim) ? 1 : size))
+type ShapedInput = ValueEntry & { readonly shape: readonly number[] }
+
+/**
+ * Inputs with every dimension set, the likeliest first. The batch is 1: a symbol that comes first anywhere. Of each size
+ * there are two candidates: all other open dimensions have it, or only those of the first input (what is left is then
+ * a batch without a name, as in the state of a recurrent network).
+ */
+function* candidates(
+  inputs: readonly ValueEntry[],
+  shapes: Readonly<Record<string, readonly number[]>>,
+): Generator<ShapedInput[]> {
+  const isOpen = ({ name, shape }: ValueEntry) => !shapes[name] && shape.some((dim) => typeof dim === 'string')
+  const batches = new Set(inputs.map(({ shape }) => shape[0]))
+  for (const size of inputs.some(isOpen) ? SIZES : [1]) {
+    for (const others of inputs.slice(1).some(isOpen) && size !== 1 ? [size, 1] : [size]) {
+      yield inputs.map((input, index) => {
+        const fill = index === 0 ? size : others
+        const shape = input.shape.map((dim) => (typeof dim === 'number' ? dim : batches.has(dim) ? 1 : fill))
+        return { ...input, shape: shapes[input.name] ?? shape }
+      })
+    }
+  }
 }
 
 function checkShapes(inputs: readonly ValueEntry[], shapes: Readonly<Record<string, readonly number[]>>): void {

@@ -24,21 +24,17 @@ export function wasm(options: WasmOptions = {}): Target {
     throw new HardpackError('INVALID_ARGUMENT', `wasm() expected threads to be a positive integer, got ${threads}.`)
   }
   const isolated = globalThis.crossOriginIsolated === true
-  const used = isolated ? (threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS)) : 1
+  const several = threads ?? Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_THREADS)
   return new WorkerTarget({
     provider: 'wasm',
     options,
-    threads: used,
+    threads: isolated ? several : 1,
     async probe() {
       if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
         return { available: false, reason: 'this place has no Worker or no WebAssembly' }
       }
-      const reason = isolated ? undefined : 'one thread, since the page is not cross-origin isolated'
-      return {
-        available: true,
-        device: `WebAssembly, ${used} thread${used === 1 ? '' : 's'}`,
-        ...(reason && { reason }),
-      }
+      const probe = { available: true, device: 'WebAssembly' }
+      return isolated ? probe : { ...probe, reason: 'one thread, since the page is not cross-origin isolated' }
     },
   })
 }

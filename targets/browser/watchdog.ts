@@ -18,13 +18,13 @@ export function watchdog(
   const step = Math.min(STEP_MS, limitMs)
   let left = limitMs
   let last = now()
-  const timer = setInterval(() => {
+  const tick = (): void => {
     const time = now()
     left -= Math.min(time - last, 2 * step)
     last = time
-    if (left > 0) return
-    clearInterval(timer)
-    onExpire()
-  }, step)
-  return () => clearInterval(timer)
+    if (left > 0) timer = setTimeout(tick, step)
+    else onExpire()
+  }
+  let timer = setTimeout(tick, step)
+  return () => clearTimeout(timer)
 }

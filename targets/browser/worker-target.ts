@@ -64,7 +64,8 @@ export class WorkerTarget implements Target {
 
   async probe(): Promise<Probe> {
     const probe = await this.#setup.probe()
-    return this.#oneThread ? { ...probe, reason: this.#oneThread } : probe
+    if (this.#oneThread) return { ...probe, reason: this.#oneThread }
+    return this.#threads > 1 ? { ...probe, device: `${probe.device}, ${this.#threads} threads` } : probe
   }
 
   async create(graph: Graph, { optimization = 'all', signal }: SessionOptions = {}): Promise<Session> {

@@ -1,0 +1,53 @@
+/** What every benchmark says about itself: machine, versions, command; and where the data is. */
+
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { arch, cpus, platform, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const require = createRequire(import.meta.url)
+
+/** The folder of real models and data sets: `HARDPACK_DATA`, else `../shared/data` beside the checkout; if it is there. */
+export function dataFolder(): string | undefined {
+  const folder = process.env.HARDPACK_DATA ?? join(ROOT, '..', 'shared', 'data')
+  return existsSync(folder) ? folder : undefined
+}
+
+export interface Environment {
+  readonly command: string
+  readonly machine: string
+  readonly versions: Readonly<Record<string, string>>
+}
+
+/** Machine and versions of this run. */
+export async function environment(command: string): Promise<Environment> {
+  const versionOf = async (name: string): Promise<string> => {
+    const manifest = JSON.parse(await readFile(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'))
+    return manifest.version
+  }
+  const [cpu] = cpus()
+  return {
+    command,
+    machine: `${cpu.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${arch()}`,
+    versions: {
+      hardpack: require('hardpack/package.json').version,
+      node: process.versions.node,
+      zlib: process.versions.zlib ?? 'unknown',
+      brotli: process.versions.brotli ?? 'unknown',
+      'onnxruntime-node': await versionOf('onnxruntime-node'),
+      'onnxruntime-web': await versionOf('onnxruntime-web'),
+    },
+  }
+}
+
+/** Writes `bench/results/<name>.json`. */
+export async function writeResults(name: string, environment: Environment, results: unknown): Promise<string> {
+  const folder = join(ROOT, 'bench', 'results')
+  await mkdir(folder, { recursive: true })
+  const path = join(folder, `${name}.json`)
+  await writeFile(path, `${JSON.stringify({ ...environment, results }, undefined, 1)}\n`)
+  return `bench/results/${name}.json`
+}
