@@ -19,6 +19,7 @@ const STRING = 8
 
 interface ValueSpec {
   readonly dtype: DType | 'string'
+  /** `''` is a dimension without name or size. */
   readonly shape: readonly (number | string)[]
 }
 
@@ -56,7 +57,7 @@ const encodeValue = (name: string, { dtype, shape }: ValueSpec): Bytes => {
     for (const dim of shape) {
       w.bytes(
         1,
-        message((d) => (typeof dim === 'number' ? d.uint(1, dim) : d.bytes(2, text(dim)))),
+        message((d) => (typeof dim === 'number' ? d.uint(1, dim) : dim && d.bytes(2, text(dim)))),
       )
     }
   })
@@ -146,6 +147,13 @@ export const externalWeight: Graph = encodeGraph({
   ...linear,
   initializers: { bias: float32([2], 10, 20) },
   external: { w: { path: 'weights.bin', tensor: weight } },
+})
+
+/** `y = factor · x` for a scalar and a vector of unnamed length. */
+export const scaling: Graph = encodeGraph({
+  nodes: [{ op: 'Mul', inputs: ['factor', 'x'], outputs: ['y'] }],
+  inputs: { factor: { dtype: 'float32', shape: [] }, x: vector('') },
+  outputs: { y: vector('') },
 })
 
 /** A 2×2 convolution of all ones over float32[1,1,3,3], then Relu. */

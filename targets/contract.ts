@@ -92,6 +92,14 @@ const CHECKS: Readonly<Record<string, (target: Target) => Promise<void>>> = {
       expectTensor(a, float32([2], 1, 2))
     }),
 
+  'runs what the feeds were when it was called': (target) =>
+    using(target, models.arithmetic, async (session) => {
+      const a = float32([2], 1, 2)
+      const runs = [session.run({ ...ARITHMETIC, a }), session.run({ ...ARITHMETIC, a })]
+      a.data.fill(100 as never)
+      for (const run of runs) expectTensor((await run).sum, SUM)
+    }),
+
   'takes feeds that are views into larger memory': (target) =>
     using(target, models.arithmetic, async (session) => {
       const memory = Float32Array.of(9, 1, 2, 9)
@@ -108,6 +116,14 @@ const CHECKS: Readonly<Record<string, (target: Target) => Promise<void>>> = {
       for (const rows of [1, 3, 2]) {
         expectTensor((await session.run({ x: linearRows(rows) })).y, linearResult(rows), TOLERANCE)
       }
+    }),
+
+  'takes scalars and unnamed dimensions': (target) =>
+    using(target, models.scaling, async (session) => {
+      const shapes = JSON.stringify(session.inputs.map(({ shape }) => shape))
+      expect(shapes === '[[],[""]]', `expected shapes [] and [""], got ${shapes}`)
+      const { y } = await session.run({ factor: float32([], 3), x: float32([2], 1, -2) })
+      expectTensor(y, float32([2], 3, -6), TOLERANCE)
     }),
 
   'runs a convolution': (target) =>

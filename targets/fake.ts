@@ -4,9 +4,8 @@
  */
 
 import { HardpackError, type Tensor, throwIfAborted } from '../sdk/core/index.ts'
-import { checkFeeds } from './feeds.ts'
 import { closed } from './ort.ts'
-import { SerialQueue } from './queue.ts'
+import { QueuedSession } from './queued-session.ts'
 import type { Feeds, Graph, OptimizationLevel, Session, SessionOptions, Target, ValueInfo } from './types.ts'
 
 /** `hang` never settles (until its signal or `close`); `wrong` changes every element of every output. */
@@ -78,39 +77,36 @@ export function fake({ name = 'fake', inputs, outputs, compute, faults = {} }: F
   const counts = { probe: 0, create: 0, run: 0, open: 0 }
 
   const open = (graph: Graph, optimization: OptimizationLevel): Session => {
-    const queue = new SerialQueue()
     let end: (error: HardpackError) => void = () => undefined
     const ended = new Promise<never>((_, reject) => {
       end = reject
     })
     ended.catch(() => undefined)
-    let closing: Promise<void> | undefined
     counts.open++
 
-    const perform = async (feeds: Feeds): Promise<Record<string, Tensor>> => {
-      const fault = faultOf(faults.run, { index: counts.run++, optimization })
-      if (fault instanceof HardpackError) throw fault
-      if (fault === 'hang') return ended
-      const results = compute(feeds, graph)
-      if (fault !== 'wrong') return results
-      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, wrong(tensor)]))
-    }
-
+    const session = new QueuedSession({
+      inputs,
+      outputs,
+      async run(feeds) {
+        const fault = faultOf(faults.run, { index: counts.run++, optimization })
+        if (fault instanceof HardpackError) throw fault
+        if (fault === 'hang') return ended
+        const results = compute(feeds, graph)
+        if (fault !== 'wrong') return results
+        return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, wrong(tensor)]))
+      },
+      async release() {
+        counts.open--
+      },
+    })
     return {
       inputs,
       outputs,
-      async run(feeds, { signal } = {}) {
-        if (closing) throw closed()
-        checkFeeds(inputs, feeds)
-        return queue.run(() => perform(feeds), signal)
-      },
+      run: (feeds, options) => session.run(feeds, options),
       close() {
-        if (!closing) {
-          counts.open--
-          end(closed())
-          closing = queue.close(closed())
-        }
-        return closing
+        // Unlike a real runtime, so that a test which made a run hang can end.
+        end(closed())
+        return session.close()
       },
     }
   }

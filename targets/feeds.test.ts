@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { arrayOf, byteLength, type DType, elementCount, type Tensor, toBfloat16, toFloat16 } from '../sdk/core/index.ts'
-import { checkFeeds } from './feeds.ts'
+import { takeFeeds } from './feeds.ts'
 import type { Feeds, ValueInfo } from './types.ts'
 
 const zeros = (dtype: DType, shape: readonly number[]): Tensor => {
@@ -27,7 +27,7 @@ test('a feed is taken exactly when its type and shape fit', () => {
         want === have &&
         dims.length === shape.length &&
         dims.every((dim, axis) => typeof dim === 'string' || dim === shape[axis])
-      const check = (): void => checkFeeds([{ name: 'x', dtype: want, shape: dims }], { x: zeros(have, shape) })
+      const check = (): unknown => takeFeeds([{ name: 'x', dtype: want, shape: dims }], { x: zeros(have, shape) })
       if (fits) check()
       else assert.throws(check, { code: 'INVALID_INPUT' })
     }),
@@ -36,7 +36,7 @@ test('a feed is taken exactly when its type and shape fit', () => {
 
 const x: ValueInfo = { name: 'x', dtype: 'float32', shape: ['batch', 2] }
 const refuse = (inputs: readonly ValueInfo[], feeds: unknown, message: RegExp): void =>
-  assert.throws(() => checkFeeds(inputs, feeds as Feeds), { name: 'HardpackError', code: 'INVALID_INPUT', message })
+  assert.throws(() => takeFeeds(inputs, feeds as Feeds), { name: 'HardpackError', code: 'INVALID_INPUT', message })
 
 test('the sentence names the input, what was expected and what came', () => {
   refuse([x], {}, /^Input "x" expected float32\[batch,2\], got nothing\.$/)
@@ -69,7 +69,7 @@ test('NaN and infinities are refused by element, in every float type', () => {
   ]
   for (const [dtype, data] of bits) {
     const input = { name: 'x', dtype, shape: [2] }
-    checkFeeds([input], { x: { dtype, shape: [2], data: data(-1.5) } })
+    takeFeeds([input], { x: { dtype, shape: [2], data: data(-1.5) } })
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       refuse([input], { x: { dtype, shape: [2], data: data(value) } }, /NaN or an infinity at element 1/)
     }
@@ -78,7 +78,17 @@ test('NaN and infinities are refused by element, in every float type', () => {
 
 test('bools are 0 and 1; a shape of [] takes any rank', () => {
   const flag: ValueInfo = { name: 'flag', dtype: 'bool', shape: [2] }
-  checkFeeds([flag], { flag: { dtype: 'bool', shape: [2], data: Uint8Array.of(0, 1) } })
+  takeFeeds([flag], { flag: { dtype: 'bool', shape: [2], data: Uint8Array.of(0, 1) } })
   refuse([flag], { flag: { dtype: 'bool', shape: [2], data: Uint8Array.of(0, 2) } }, /bools as 0 and 1/)
-  for (const shape of [[], [2, 3]]) checkFeeds([{ ...x, shape: [] }], { x: zeros('float32', shape) })
+  for (const shape of [[], [2, 3]]) takeFeeds([{ ...x, shape: [] }], { x: zeros('float32', shape) })
+})
+
+test('what is taken is a copy with nothing but the tensor', () => {
+  const memory = Float32Array.of(9, 1, 2, 9)
+  const shape = [1, 2]
+  const { x: taken } = takeFeeds([x], { x: { dtype: 'float32', shape, data: memory.subarray(1, 3) } })
+  memory.fill(0)
+  shape[1] = 7
+  assert.deepEqual(taken, { dtype: 'float32', shape: [1, 2], data: Float32Array.of(1, 2) })
+  assert.equal(taken!.data.buffer.byteLength, 8)
 })

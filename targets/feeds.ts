@@ -3,7 +3,15 @@
  * infinities without a word, its WebGPU provider reports a wrong shape as a failed kernel, and none of its errors has a code.
  */
 
-import { arrayOf, byteLength, elementCount, fromBfloat16, fromFloat16, HardpackError } from '../sdk/core/index.ts'
+import {
+  arrayOf,
+  byteLength,
+  elementCount,
+  fromBfloat16,
+  fromFloat16,
+  HardpackError,
+  type Tensor,
+} from '../sdk/core/index.ts'
 import type { Feeds, ValueInfo } from './types.ts'
 
 const invalid = (message: string, hint?: string): HardpackError => new HardpackError('INVALID_INPUT', message, { hint })
@@ -22,15 +30,16 @@ function firstNonFinite(dtype: string, data: ArrayLike<number | bigint>): number
 }
 
 /**
- * Checks feeds against a session's inputs: every name present and known, type, rank, fixed dimensions, number of
- * elements, bools 0 or 1, floats finite. A symbolic dimension takes any size. An input of shape `[]` takes any rank,
- * since the runtimes report a scalar and an unknown shape alike.
+ * Checks feeds against a session's inputs and takes a copy: what was checked is what runs, whatever the caller does with
+ * the memory while the call waits. Every name must be present and known; type, rank, fixed dimensions and number of
+ * elements must fit; bools are 0 or 1, floats finite. A symbolic dimension takes any size. An input of shape `[]` takes
+ * any rank, since the runtimes report a scalar and an unknown shape alike.
  *
  * @throws HardpackError `INVALID_INPUT`
  * @example
- * checkFeeds(session.inputs, { image: { dtype: 'float32', shape: [1, 2], data: new Float32Array(2) } })
+ * const taken = takeFeeds(session.inputs, { image: { dtype: 'float32', shape: [1, 2], data: new Float32Array(2) } })
  */
-export function checkFeeds(inputs: readonly ValueInfo[], feeds: Feeds): void {
+export function takeFeeds(inputs: readonly ValueInfo[], feeds: Feeds): Record<string, Tensor> {
   if (typeof feeds !== 'object' || feeds === null)
     throw invalid('The feeds expected an object of tensors by input name.')
   for (const name of Object.keys(feeds)) {
@@ -39,10 +48,23 @@ export function checkFeeds(inputs: readonly ValueInfo[], feeds: Feeds): void {
       throw invalid(`The model expected the inputs ${known}, got "${name}".`, 'Remove or rename it.')
     }
   }
-  for (const input of inputs) checkFeed(input, feeds)
+  return Object.fromEntries(inputs.map((input) => [input.name, takeFeed(input, feeds)]))
 }
 
-function checkFeed(input: ValueInfo, feeds: Feeds): void {
+function takeFeed(input: ValueInfo, feeds: Feeds): Tensor {
+  checkShape(input, feeds)
+  const { name, dtype } = input
+  const { shape, data } = feeds[name]!
+  const copy = data.slice()
+  if (dtype === 'bool' && (copy as Uint8Array).some((value) => value > 1)) {
+    throw invalid(`Input "${name}" expected bools as 0 and 1, got another value.`)
+  }
+  const at = firstNonFinite(dtype, copy)
+  if (at >= 0) throw invalid(`Input "${name}" expected finite numbers, got NaN or an infinity at element ${at}.`)
+  return { dtype, shape: [...shape], data: copy }
+}
+
+function checkShape(input: ValueInfo, feeds: Feeds): void {
   const { name, dtype } = input
   const wanted = `${dtype}${shapeText(input.shape)}`
   const tensor = Object.hasOwn(feeds, name) ? feeds[name] : undefined
@@ -58,17 +80,11 @@ function checkFeed(input: ValueInfo, feeds: Feeds): void {
   }
   const ArrayType = arrayOf(dtype)
   if (!(data instanceof ArrayType)) {
-    throw invalid(
-      `Input "${name}" expected its data as a ${ArrayType.name}, got ${Object.prototype.toString.call(data)}.`,
-    )
+    const got = Object.prototype.toString.call(data)
+    throw invalid(`Input "${name}" expected its data as a ${ArrayType.name}, got ${got}.`)
   }
   const bytes = byteLength(dtype, elementCount(shape))
   if (data.byteLength !== bytes) {
     throw invalid(`Input "${name}" of shape ${shapeText(shape)} expected ${bytes} bytes, got ${data.byteLength}.`)
   }
-  if (dtype === 'bool' && (data as Uint8Array).some((value) => value > 1)) {
-    throw invalid(`Input "${name}" expected bools as 0 and 1, got another value.`)
-  }
-  const at = firstNonFinite(dtype, data)
-  if (at >= 0) throw invalid(`Input "${name}" expected finite numbers, got NaN or an infinity at element ${at}.`)
 }

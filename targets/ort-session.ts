@@ -1,46 +1,10 @@
 /** A session in this process: onnxruntime-node, or onnxruntime-web in Node. Browsers use a worker instead (`browser/`). */
 
 import type { InferenceSession } from 'onnxruntime-node'
-import { type Tensor, throwIfAborted } from '../sdk/core/index.ts'
-import { checkFeeds } from './feeds.ts'
-import { closed, failed, fromOrt, LOG_FATAL, type Ort, ortReason, refused, toOrt, valueInfos } from './ort.ts'
-import { SerialQueue } from './queue.ts'
-import type { Feeds, Session, ValueInfo } from './types.ts'
-
-class OrtSession implements Session {
-  readonly inputs: readonly ValueInfo[]
-  readonly outputs: readonly ValueInfo[]
-  readonly #target: string
-  readonly #ort: Ort
-  readonly #session: InferenceSession
-  readonly #queue = new SerialQueue()
-  #closing: Promise<void> | undefined
-
-  constructor(target: string, ort: Ort, session: InferenceSession) {
-    this.#target = target
-    this.#ort = ort
-    this.#session = session
-    this.inputs = valueInfos(session.inputMetadata)
-    this.outputs = valueInfos(session.outputMetadata)
-  }
-
-  async run(feeds: Feeds, options: { signal?: AbortSignal } = {}): Promise<Record<string, Tensor>> {
-    if (this.#closing) throw closed()
-    checkFeeds(this.inputs, feeds)
-    return this.#queue.run(async () => {
-      try {
-        return fromOrt(await this.#session.run(toOrt(this.#ort, feeds), { logSeverityLevel: LOG_FATAL }))
-      } catch (error) {
-        throw failed(this.#target, ortReason(error), error)
-      }
-    }, options.signal)
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#queue.close(closed()).then(() => this.#session.release())
-    return this.#closing
-  }
-}
+import { throwIfAborted } from '../sdk/core/index.ts'
+import { failed, fromOrt, LOG_FATAL, type Ort, ortReason, refused, toOrt, valueInfos } from './ort.ts'
+import { QueuedSession } from './queued-session.ts'
+import type { Session } from './types.ts'
 
 /**
  * Creates a session in this process.
@@ -63,7 +27,18 @@ export async function createOrtSession(
   }
   try {
     throwIfAborted(signal)
-    return new OrtSession(target, ort, session)
+    return new QueuedSession({
+      inputs: valueInfos(session.inputMetadata),
+      outputs: valueInfos(session.outputMetadata),
+      release: () => session.release(),
+      async run(feeds) {
+        try {
+          return fromOrt(await session.run(toOrt(ort, feeds), { logSeverityLevel: LOG_FATAL }))
+        } catch (error) {
+          throw failed(target, ortReason(error), error)
+        }
+      },
+    })
   } catch (error) {
     await session.release()
     throw error

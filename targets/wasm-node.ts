@@ -4,6 +4,7 @@
  */
 
 import { HardpackError, messageOf } from '../sdk/core/index.ts'
+import type { WasmOptions } from './browser/wasm.ts'
 import { type Ort, ortOptions } from './ort.ts'
 import { createOrtSession } from './ort-session.ts'
 import type { Target } from './types.ts'
@@ -11,10 +12,11 @@ import type { Target } from './types.ts'
 /**
  * WebAssembly in a Node process. Loading and running block the event loop.
  *
+ * @param _options those of the browser, so that one call fits both; none applies here
  * @example
  * const session = await wasm().create({ model: await readFile('model.onnx') }, { optimization: 'disabled' })
  */
-export function wasm(): Target {
+export function wasm(_options?: WasmOptions): Target {
   return {
     name: 'wasm',
 

@@ -33,7 +33,7 @@ async function destroyDevice(): Promise<void> {
   channel.close()
 }
 
-const page = {
+export const page = {
   hasShaderF16: async () => (await navigator.gpu.requestAdapter())?.features.has('shader-f16') ?? false,
 
   probe: (name: keyof typeof targets): Promise<Probe> => targets[name]().probe(),
@@ -100,7 +100,5 @@ const page = {
     return probes
   },
 }
-
-export type TargetsPage = typeof page
 
 Object.assign(globalThis, { e2e: page })

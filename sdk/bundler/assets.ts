@@ -11,7 +11,6 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { HardpackError, messageOf } from '../core/index.ts'
 
 export type AssetRole = 'worker' | 'mjs' | 'wasm'
@@ -35,7 +34,7 @@ const EXTERN_WASM = 'onnxruntime-web-use-extern-wasm'
 /**
  * The three files: the worker is bundled with esbuild, the others are copied from the `onnxruntime-web` that is installed.
  *
- * @throws HardpackError `TARGET_UNAVAILABLE` when `onnxruntime-web` is not installed.
+ * @throws HardpackError `TARGET_UNAVAILABLE` when `onnxruntime-web` or `esbuild` is not installed.
  * @example
  * for (const { path, contents } of await assetFiles()) await writeFile(join('dist', path), contents)
  */
@@ -55,8 +54,8 @@ export async function assetFiles(): Promise<AssetFile[]> {
   } catch (error) {
     throw new HardpackError(
       'TARGET_UNAVAILABLE',
-      `The bundler plugin expected the package onnxruntime-web with its WebGPU build, got: ${messageOf(error)}.`,
-      { hint: 'Run `npm install onnxruntime-web`.', cause: error },
+      `The bundler plugin expected the packages onnxruntime-web and esbuild, got: ${messageOf(error)}.`,
+      { hint: 'Run `npm install onnxruntime-web esbuild`.', cause: error },
     )
   }
 }
@@ -67,6 +66,7 @@ function file(role: AssetRole, stem: string, extension: string, type: string, co
 }
 
 async function bundleWorker(): Promise<Uint8Array> {
+  const { build } = await import('esbuild')
   const { outputFiles } = await build({
     entryPoints: [WORKER_MODULE],
     bundle: true,

@@ -203,7 +203,8 @@ function walkModel(walk: Walk, model: WireReader): boolean {
  * kind (strings, packed integers, external data, a payload that is not as long as shape × type says, more than eight
  * dimensions) are left out: they stay in the skeleton.
  *
- * @param options.minBytes smaller payloads stay in the skeleton; 256 unless told
+ * @param options.minBytes smaller payloads stay in the skeleton; 256 unless told. Below that, do not hand the external
+ *   ones to ONNX Runtime as such: its shape inference reads small constants (the shape of a `Reshape`) only inline.
  * @throws HardpackError `INVALID_MODEL` for bytes that are not an ONNX file, or only a part of one.
  * @example
  * for (const { name, start, end } of locateWeights(model)) show(name, model.subarray(start, end))

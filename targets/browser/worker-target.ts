@@ -3,11 +3,10 @@
  * last, so that closing a model gives its memory back.
  */
 
-import { HardpackError, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
-import { checkFeeds } from '../feeds.ts'
-import { closed } from '../ort.ts'
-import { SerialQueue } from '../queue.ts'
-import type { Feeds, Graph, Probe, Session, SessionOptions, Target, ValueInfo } from '../types.ts'
+import { HardpackError, messageOf, throwIfAborted } from '../../sdk/core/index.ts'
+import { closed, failed } from '../ort.ts'
+import { QueuedSession } from '../queued-session.ts'
+import type { Feeds, Graph, Probe, Session, SessionOptions, Target } from '../types.ts'
 import { ASSETS, type Assets } from './assets.ts'
 import type { Answers, CreateRequest, Provider } from './protocol.ts'
 import { WorkerClient } from './worker-client.ts'
@@ -41,6 +40,20 @@ const absolute = (url: string): string => new URL(url, globalThis.document?.base
 async function servedWithCoep(url: string, signal: AbortSignal | undefined): Promise<boolean> {
   const response = await fetch(url, { method: 'HEAD', signal }).catch(() => undefined)
   return response?.headers.has('cross-origin-embedder-policy') ?? false
+}
+
+const buffersOf = (feeds: Feeds): ArrayBuffer[] => Object.values(feeds).map(({ data }) => data.buffer as ArrayBuffer)
+
+function startWorker(target: string, url: string): Worker {
+  try {
+    return new Worker(url, { type: 'module', name: `hardpack-${target}` })
+  } catch (error) {
+    throw new HardpackError(
+      'TARGET_UNAVAILABLE',
+      `Target ${target} expected to start a worker from ${url}, got: ${messageOf(error)}.`,
+      { hint: 'Serve the worker script from the origin of the page.', cause: error },
+    )
+  }
 }
 
 export class WorkerTarget implements Target {
@@ -114,18 +127,23 @@ export class WorkerTarget implements Target {
       signal?.addEventListener('abort', onAbort, { once: true })
     })
     try {
-      const { inputs, outputs } = await Promise.race([created, aborted])
-      return new WorkerSession(client, id, inputs, outputs, this.#runTimeoutMs, () => this.#release(client, id))
+      const described = await Promise.race([created, aborted])
+      return new QueuedSession({
+        ...described,
+        run: (feeds) => client.call({ type: 'run', session: id, feeds }, buffersOf(feeds), this.#runTimeoutMs),
+        release: () => this.#release(client, id),
+      })
     } catch (error) {
       created.catch(() => undefined)
       await this.#release(client, id)
-      throw error
+      if (error instanceof HardpackError) throw error
+      throw failed(this.name, messageOf(error), error)
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
   }
 
-  #request(
+  async #request(
     client: WorkerClient,
     session: number,
     graph: Graph,
@@ -154,10 +172,7 @@ export class WorkerTarget implements Target {
   #acquire(): WorkerClient {
     if (!this.#client || this.#client.dead) {
       const { worker } = this.#setup.options.assets ?? ASSETS
-      this.#client = new WorkerClient(
-        this.name,
-        new Worker(absolute(worker), { type: 'module', name: `hardpack-${this.name}` }),
-      )
+      this.#client = new WorkerClient(this.name, startWorker(this.name, absolute(worker)))
       this.#users = 0
     }
     this.#users++
@@ -174,52 +189,5 @@ export class WorkerTarget implements Target {
       return
     }
     await client.call({ type: 'release', session }, [], RELEASE_TIMEOUT_MS).catch(() => undefined)
-  }
-}
-
-class WorkerSession implements Session {
-  readonly inputs: readonly ValueInfo[]
-  readonly outputs: readonly ValueInfo[]
-  readonly #client: WorkerClient
-  readonly #id: number
-  readonly #runTimeoutMs: number
-  readonly #release: () => Promise<void>
-  readonly #queue = new SerialQueue()
-  #closing: Promise<void> | undefined
-
-  constructor(
-    client: WorkerClient,
-    id: number,
-    inputs: readonly ValueInfo[],
-    outputs: readonly ValueInfo[],
-    runTimeoutMs: number,
-    release: () => Promise<void>,
-  ) {
-    this.inputs = inputs
-    this.outputs = outputs
-    this.#client = client
-    this.#id = id
-    this.#runTimeoutMs = runTimeoutMs
-    this.#release = release
-  }
-
-  async run(feeds: Feeds, options: { signal?: AbortSignal } = {}): Promise<Record<string, Tensor>> {
-    if (this.#closing) throw closed()
-    checkFeeds(this.inputs, feeds)
-    return this.#queue.run(() => {
-      const copies = Object.entries(feeds).map(
-        ([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const,
-      )
-      return this.#client.call(
-        { type: 'run', session: this.#id, feeds: Object.fromEntries(copies) },
-        copies.map(([, { data }]) => data.buffer as ArrayBuffer),
-        this.#runTimeoutMs,
-      )
-    }, options.signal)
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#queue.close(closed()).then(this.#release)
-    return this.#closing
   }
 }

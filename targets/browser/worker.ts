@@ -7,7 +7,7 @@
 import type { InferenceSession } from 'onnxruntime-web/webgpu'
 import * as ort from 'onnxruntime-web/webgpu'
 import { HardpackError } from '../../sdk/core/index.ts'
-import { failed, fromOrt, ortOptions, ortReason, refused, toOrt, valueInfos } from '../ort.ts'
+import { failed, fromOrt, LOG_FATAL, ortOptions, ortReason, refused, toOrt, valueInfos } from '../ort.ts'
 import type { Answers, CreateRequest, Failure, Message, Request, RunRequest } from './protocol.ts'
 
 const sessions = new Map<number, { readonly session: InferenceSession; readonly target: string }>()
@@ -64,7 +64,7 @@ async function create(request: CreateRequest): Promise<Answers['create']> {
 async function run({ session: id, feeds }: RunRequest): Promise<Answers['run']> {
   const { session, target } = sessions.get(id)!
   try {
-    return fromOrt(await session.run(toOrt(ort, feeds)))
+    return fromOrt(await session.run(toOrt(ort, feeds), { logSeverityLevel: LOG_FATAL }))
   } catch (error) {
     throw failed(target, ortReason(error), error)
   }

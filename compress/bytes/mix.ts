@@ -1,0 +1,99 @@
+/**
+ * A small context-mixing coder for graph skeletons and small arrays (Mahoney's lpaq family): contexts of earlier bytes and
+ * a match model each predict the next bit, a mixer adds their logits, and a binary arithmetic coder codes the bit.
+ * Integers only. One function serves both directions: see `coder/bits.ts`.
+ */
+
+import type { BitCoder } from '../coder/bits.ts'
+import { hashedContexts } from './contexts.ts'
+import { stretchTable } from './logistic.ts'
+import { matchOf } from './match.ts'
+import { mixerOf } from './mixer.ts'
+import { PRIMER } from './primer.ts'
+
+/** The largest number of bytes that `codeMixed` takes: beyond it decoding would be felt. */
+export const MAX_MIXED = 1 << 18
+
+const CONTEXTS = 9
+const MAP_BITS = 14
+
+const isLetter = (byte: number): boolean => (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90)
+
+/** Hashes of the contexts of the byte at `position`: orders 1 to 6, words, and places in records of four bytes. */
+function contextHashes(): (history: Uint8Array, position: number, hashes: Uint32Array) => void {
+  let word = 0
+  let wordBefore = 0
+  return (history, position, hashes) => {
+    const back = (distance: number): number => (position >= distance ? history[position - distance] : 0)
+    const c1 = back(1)
+    const two = c1 | (back(2) << 8)
+    const four = two | (back(3) << 16) | (back(4) << 24)
+    if (isLetter(c1)) word = Math.imul(word + c1, 0x2f0b4c47)
+    else if (word !== 0) {
+      wordBefore = word
+      word = 0
+    }
+    hashes[0] = c1
+    hashes[1] = two
+    hashes[2] = four & 0xffffff
+    hashes[3] = four
+    hashes[4] = Math.imul(four, 0x2545f491) ^ (back(5) << 3)
+    hashes[5] = Math.imul(four, 0x1b873593) ^ (back(5) << 8) ^ back(6)
+    hashes[6] = word ^ Math.imul(c1, 0x3c6ef372)
+    hashes[7] = (word + Math.imul(wordBefore, 0x61c88647)) ^ c1
+    hashes[8] = (back(4) << 8) | (back(8) << 16) | (position & 3)
+    for (let i = 0; i < CONTEXTS; i++) {
+      const hash = Math.imul(hashes[i] ^ Math.imul(i + 1, 0x9e3779b1), 0x85ebca6b)
+      hashes[i] = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35)
+    }
+  }
+}
+
+/**
+ * Reads or writes `bytes`, at most `MAX_MIXED` of them.
+ *
+ * @param bytes what to write; filled when `coder` reads
+ */
+export function codeMixed(coder: BitCoder, bytes: Uint8Array): void {
+  const primed = PRIMER.length
+  const total = primed + bytes.length
+  const history = new Uint8Array(total)
+  for (let i = 0; i < primed; i++) history[i] = PRIMER.charCodeAt(i)
+
+  const stretch = stretchTable()
+  const contexts = hashedContexts(CONTEXTS, total)
+  const hashes = new Uint32Array(CONTEXTS)
+  const hash = contextHashes()
+  const match = matchOf(history)
+  const mixer = mixerOf(CONTEXTS + 2, [256, 8 * 24], [256, 1 << MAP_BITS])
+  mixer.inputs[CONTEXTS + 1] = 256
+
+  for (let position = 0; position < total; position++) {
+    hash(history, position, hashes)
+    match.find(position)
+    const value = position < primed ? history[position] : bytes[position - primed]
+    const last = position > 0 ? history[position - 1] << 8 : 0
+    let node = 1
+    for (let bit = 7; bit >= 0; bit--) {
+      if (bit === 7) contexts.select(hashes, 0)
+      else if (bit === 3) contexts.select(hashes, node)
+      contexts.predict(bit > 3 ? node : (node & ((1 << (3 - bit)) - 1)) | (1 << (3 - bit)), mixer.inputs, stretch)
+      const logit = match.predict(node, bit, stretch)
+      mixer.inputs[CONTEXTS] = logit
+      const probability = mixer.mix(
+        node,
+        (logit === 0 ? 0 : 1 + (match.length >> 1)) * 8 + bit,
+        node,
+        Math.imul(last | node, 0x9e3779b1) >>> (32 - MAP_BITS),
+      )
+      const given = (value >>> bit) & 1
+      const coded = position < primed ? given : coder.code(probability, given)
+      mixer.update(coded)
+      contexts.update(coded)
+      match.update(coded)
+      node = 2 * node + coded
+    }
+    history[position] = node
+    if (position >= primed) bytes[position - primed] = node
+  }
+}
