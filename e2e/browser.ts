@@ -18,6 +18,9 @@ const TYPES: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
 }
 
+/** Files whose names hold a hash of their contents. */
+const HASHED = /-[0-9a-f]{8}\.\w+$/
+
 /** What the README promises to work under: no `unsafe-eval`, no `blob:`, nothing from another origin. */
 export const STRICT_CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
 
@@ -74,6 +77,7 @@ export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<
     }
     response.writeHead(200, {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'cache-control': HASHED.test(path) ? 'max-age=31536000, immutable' : 'no-cache',
       ...(csp ? { 'content-security-policy': `${csp}; report-uri ${REPORT_PATH}` } : {}),
       ...(typeof headers === 'function' ? headers(path) : headers),
     })

@@ -14,7 +14,7 @@ import { PRIMER } from './primer.ts'
 /** The largest number of bytes that `codeMixed` takes: beyond it decoding would be felt. */
 export const MAX_MIXED = 1 << 18
 
-const CONTEXTS = 9
+const CONTEXTS = 7
 const MAP_BITS = 14
 
 const isLetter = (byte: number): boolean => (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90)
@@ -33,15 +33,13 @@ function contextHashes(): (history: Uint8Array, position: number, hashes: Uint32
       wordBefore = word
       word = 0
     }
-    hashes[0] = c1
-    hashes[1] = two
-    hashes[2] = four & 0xffffff
-    hashes[3] = four
-    hashes[4] = Math.imul(four, 0x2545f491) ^ (back(5) << 3)
-    hashes[5] = Math.imul(four, 0x1b873593) ^ (back(5) << 8) ^ back(6)
-    hashes[6] = word ^ Math.imul(c1, 0x3c6ef372)
-    hashes[7] = (word + Math.imul(wordBefore, 0x61c88647)) ^ c1
-    hashes[8] = (back(4) << 8) | (back(8) << 16) | (position & 3)
+    hashes[0] = two
+    hashes[1] = four & 0xffffff
+    hashes[2] = four
+    hashes[3] = Math.imul(four, 0x1b873593) ^ (back(5) << 8) ^ back(6)
+    hashes[4] = (word + Math.imul(wordBefore, 0x61c88647)) ^ c1
+    hashes[5] = (back(4) << 8) | (back(8) << 16) | (position & 3)
+    hashes[6] = c1 | (back(3) << 8) | (back(4) << 16)
     for (let i = 0; i < CONTEXTS; i++) {
       const hash = Math.imul(hashes[i] ^ Math.imul(i + 1, 0x9e3779b1), 0x85ebca6b)
       hashes[i] = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35)

@@ -8,7 +8,7 @@ import { MAX_LOGIT, squash } from './logistic.ts'
 
 const CELLS = 33
 const CELL_WIDTH = 192
-const RATE = 24
+const RATE = 40
 const REFINE_RATE = 6
 
 export interface Mixer {

@@ -2,13 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytesSource, concat, HardpackError, rng, type Source, sha256 } from '../core/index.ts'
+import { bytesSource, concat, HardpackError, rng, type Source } from '../core/index.ts'
 import { encodeHeader, HEADER_BYTES } from './header.ts'
-import { layOut } from './layout.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
 import type { Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest-codec.ts'
-import { smallContents } from './packages.fixture.ts'
+import { fileAround, smallContents } from './packages.fixture.ts'
 import { checkPadding, readChunk, readPackage, verifyRaw } from './read.ts'
 import { validateManifest } from './validate.ts'
 import { writePackage } from './write.ts'
@@ -60,29 +59,6 @@ for (const [kind, secretKeys] of [
   })
 }
 
-/** A file around any manifest bytes, with the checksum, digest and lengths that fit them. */
-async function fileAround(manifest: Uint8Array, fileLength?: number): Promise<Uint8Array> {
-  const { chunks } = await smallContents()
-  const { offsets, end } = layOut(
-    HEADER_BYTES + manifest.length,
-    chunks.map(({ bytes }) => ({ encodedLength: bytes.length })),
-  )
-  const file = new Uint8Array(fileLength ?? end)
-  file.set(
-    encodeHeader({
-      minor: 0,
-      fileLength: file.length,
-      manifestLength: manifest.length,
-      signatureLength: 0,
-      manifestDigest: await sha256(manifest),
-    }),
-  )
-  file.set(manifest, HEADER_BYTES)
-  for (const [index, { bytes }] of chunks.entries())
-    file.set(bytes.subarray(0, file.length - offsets[index]), offsets[index])
-  return file
-}
-
 async function smallManifest() {
   const opened = await readPackage(bytesSource(await smallFile()), { trust: 'unsigned' })
   return { manifest: opened.manifest, bytes: encodeManifest(opened.manifest) }
@@ -92,8 +68,10 @@ test('a truncation whose header was made to fit is refused', async () => {
   const { bytes } = await smallManifest()
   const { length } = await fileAround(bytes)
   const lastChunk = 26
-  for (let cut = 1; cut < lastChunk; cut++) await refusal(await fileAround(bytes, length - cut), `cut by ${cut}`)
-  for (let more = 1; more < 130; more++) await refusal(await fileAround(bytes, length + more), `longer by ${more}`)
+  for (let cut = 1; cut < lastChunk; cut++)
+    await refusal(await fileAround(bytes, { fileLength: length - cut }), `cut by ${cut}`)
+  for (let more = 1; more < 130; more++)
+    await refusal(await fileAround(bytes, { fileLength: length + more }), `longer by ${more}`)
 })
 
 /** Reads a file that may be valid; then its manifest must be canonical and sound. Gives the outcome. */

@@ -85,8 +85,5 @@ export function parseHeader(bytes: Uint8Array, byteLength: number, limits: Limit
   if (signatureLength % SIGNATURE_BYTES !== 0) {
     throw malformed(`The signature block expected a multiple of ${SIGNATURE_BYTES} bytes, got ${signatureLength}`)
   }
-  if (HEADER_BYTES + manifestLength + signatureLength > byteLength) {
-    throw malformed(`The file expected room for its manifest and signatures, got ${byteLength} bytes`)
-  }
   return { minor, fileLength: byteLength, manifestLength, signatureLength, manifestDigest: bytes.slice(DIGEST_AT) }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import protobuf from 'protobufjs'
-import { concat, dtypeOf, sha256, WireReader, WireWriter } from '../core/index.ts'
+import { concat, type DType, dtypeOf, sha256, WireReader, WireWriter } from '../core/index.ts'
 import type { Manifest } from './manifest.ts'
 import { decodeManifest, encodeManifest } from './manifest-codec.ts'
 import { arbitrarySpec, type Contents, contentsOf, smallContents } from './packages.fixture.ts'
@@ -96,6 +96,10 @@ function fieldsOf(bytes: Uint8Array): Uint8Array[] {
 
 const field = (number: number, ...value: number[]) => new WireWriter().bytes(number, Uint8Array.from(value)).finish()
 
+/** A chunk of the manifest whose two digests have these lengths. */
+const chunkWith = (encoded: number, raw: number) =>
+  new WireWriter().bytes(6, concat([field(4, ...new Uint8Array(encoded)), field(5, ...new Uint8Array(raw))])).finish()
+
 test('what protobuf readers take but is not canonical is refused', async () => {
   const bytes = await small({ critical: [], license: '' })
   const [name, release, generator, ...rest] = fieldsOf(bytes)
@@ -112,7 +116,8 @@ test('what protobuf readers take but is not canonical is refused', async () => {
     'a string that is not UTF-8': concat([field(1, 0xff), release, generator, ...rest]),
     'a string in overlong UTF-8': concat([field(1, 0xc1, 0x81), release, generator, ...rest]),
     'a surrogate in UTF-8': concat([field(1, 0xed, 0xa0, 0x80), release, generator, ...rest]),
-    'a digest of 31 bytes': concat([name, release, generator, field(6, 0x22, 31, ...new Uint8Array(31)), ...rest]),
+    'a digest of 31 bytes': concat([name, release, generator, chunkWith(31, 32), ...rest]),
+    'a longer digest': concat([name, release, generator, chunkWith(32, 33), ...rest]),
     'a chunk without digests': concat([name, release, generator, field(6, 0x10, 1), ...rest]),
     'a cut': bytes.subarray(0, -1),
   }
@@ -125,7 +130,16 @@ test('a manifest of a newer minor version may hold fields that this reader does 
   const bytes = await small()
   const newer = concat([bytes, field(9, 1), field(9, 2), Uint8Array.of(0x50, 0x01)])
   assert.deepEqual(decodeManifest(newer, false), decodeManifest(bytes))
-  assert.throws(() => decodeManifest(concat([newer, field(9, 1)]), false), { code: 'INVALID_FORMAT' })
+  const broken = {
+    'fields in another order': concat([newer, field(9, 1)]),
+    'a field twice': concat([field(1, 65), bytes]),
+    'another wire type': field(2),
+    'a string that is not UTF-8': field(1, 0xff),
+    'an overlong varint': Uint8Array.of(0x10, 0x83, 0x00),
+  }
+  for (const [what, manifest] of Object.entries(broken)) {
+    assert.throws(() => decodeManifest(manifest, false), { code: 'INVALID_FORMAT' }, what)
+  }
 })
 
 test('a byte order mark is part of a name', async () => {
@@ -134,6 +148,7 @@ test('a byte order mark is part of a name', async () => {
 })
 
 test('what has no place in a manifest is not written', async () => {
+  const [graph] = (await smallContents()).manifest.graphs
   const wrong: Partial<Manifest>[] = [
     { release: -1 },
     { release: 1.5 },
@@ -141,6 +156,10 @@ test('what has no place in a manifest is not written', async () => {
     { release: 2 ** 53 },
     { name: '\ud800' },
     { critical: [''] },
+    { graphs: [{ ...graph, outputs: [{ name: 'y', dtype: 'string' as DType, shape: [] }] }] },
+    ...[-1, 0.5, '\udfff'].map((size) => ({
+      graphs: [{ ...graph, inputs: [{ name: 'x', dtype: 'float32' as const, shape: [size] }] }],
+    })),
   ]
   for (const changes of wrong) await assert.rejects(small(changes), { code: 'INVALID_ARGUMENT' })
 })

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Bytes, bytesSource, concat, crc32c, type Source, toHex, viewOf } from '../core/index.ts'
 import { generateKeyPair } from './keys.ts'
-import { arbitrarySpec, type Contents, contentsOf, smallContents } from './packages.fixture.ts'
+import { encodeManifest } from './manifest-codec.ts'
+import { arbitrarySpec, type Contents, contentsOf, fileAround, smallContents } from './packages.fixture.ts'
 import { checkPadding, type ReadOptions, readChunk, readPackage, verifyRaw } from './read.ts'
 import { writePackage } from './write.ts'
 
@@ -121,6 +122,25 @@ function resealed(file: Uint8Array, change: (view: DataView) => void): Bytes {
   return changed
 }
 
+test('a header that says another length, of the file or of its sections, is refused', async () => {
+  const file = await smallFile()
+  const manifestLength = viewOf(file).getUint32(24, true)
+  const lengths: [what: string, change: (view: DataView) => void][] = [
+    ['file too long', (view) => view.setBigUint64(16, BigInt(file.length + 1), true)],
+    ['file too short', (view) => view.setBigUint64(16, BigInt(file.length - 1), true)],
+    ['file beyond 2^53', (view) => view.setBigUint64(16, 2n ** 60n + BigInt(file.length), true)],
+    ['manifest beyond the file', (view) => view.setUint32(24, file.length, true)],
+    ['manifest too short', (view) => view.setUint32(24, manifestLength - 1, true)],
+    ['no manifest', (view) => view.setUint32(24, 0, true)],
+    ['signatures beyond the file', (view) => view.setUint32(28, 96 * 16, true)],
+    ['a part of a signature', (view) => view.setUint32(28, 95, true)],
+    ['a signature and a part', (view) => view.setUint32(28, 97, true)],
+  ]
+  for (const [what, change] of lengths) {
+    await assert.rejects(read(resealed(file, change), unsigned), { code: 'INVALID_FORMAT' }, what)
+  }
+})
+
 test('another major version is refused, and named', async () => {
   const file = await smallFile()
   for (const major of [0, 2, 65535]) {
@@ -137,9 +157,12 @@ test('another major version is refused, and named', async () => {
   }
 })
 
-test('a newer minor version opens', async () => {
-  const file = resealed(await smallFile(), (view) => view.setUint16(10, 7, true))
-  assert.equal((await read(file, unsigned)).manifest.name, 'digits')
+test('a newer minor version opens, with fields that this reader does not know', async () => {
+  const { manifest } = await read(await smallFile(), unsigned)
+  const unknownField = Uint8Array.of(0x7a, 0x01, 0x00)
+  const bytes = concat([encodeManifest(manifest), unknownField])
+  assert.equal((await read(await fileAround(bytes, { minor: 7 }), unsigned)).manifest.name, 'digits')
+  await assert.rejects(read(await fileAround(bytes), unsigned), { code: 'INVALID_FORMAT' })
 })
 
 test('a critical feature that the reader does not know is refused, and named', async () => {
@@ -149,6 +172,9 @@ test('a critical feature that the reader does not know is refused, and named', a
     message: /"guard"/,
   })
   await read(file, { ...unsigned, criticalFeatures: ['guard', 'delta'] })
+  const { manifest } = await read(await smallFile(), unsigned)
+  const unprintable = encodeManifest({ ...manifest, critical: ['\u001b[2J'] })
+  await assert.rejects(read(await fileAround(unprintable), unsigned), { code: 'INVALID_FORMAT' })
 })
 
 test('a file of another kind gets a sentence that says what to do', async () => {
@@ -169,6 +195,13 @@ test('the writer refuses what a reader would refuse', async () => {
   await assert.rejects(writePackage(manifest, [...chunks, chunks[0]]), { code: 'INVALID_FORMAT' })
   await assert.rejects(writePackage(manifest, chunks, { secretKeys: [new Uint8Array(64)] }), {
     code: 'INVALID_ARGUMENT',
+  })
+  const [graph] = manifest.graphs
+  const empty = { ...graph.tensors[0], name: 'n'.repeat(256), shape: [0], ranges: [], position: 12 }
+  const graphs = [{ ...graph, tensors: [...graph.tensors, ...Array.from({ length: 4000 }, () => empty)] }]
+  await assert.rejects(writePackage({ ...manifest, graphs }, chunks), {
+    code: 'LIMIT_EXCEEDED',
+    message: /manifest length/,
   })
   const secretKeys = Array.from({ length: 17 }, (_, i) => new Uint8Array(32).fill(i))
   await assert.rejects(writePackage(manifest, chunks, { secretKeys }), { code: 'LIMIT_EXCEEDED' })

@@ -1,7 +1,9 @@
 /** Packages for the tests of this room: one small and always the same, and arbitrary ones for property tests. */
 
 import fc from 'fast-check'
-import { byteLength, type DType, elementCount, sha256 } from '../core/index.ts'
+import { type Bytes, byteLength, type DType, elementCount, sha256 } from '../core/index.ts'
+import { encodeHeader, HEADER_BYTES } from './header.ts'
+import { layOut } from './layout.ts'
 import type { ChunkRange, GoldenInput, Manifest } from './manifest.ts'
 import type { ChunkInput } from './write.ts'
 
@@ -81,6 +83,23 @@ export async function smallContents(): Promise<Contents> {
     ],
   }
   return { manifest, chunks: [await storedChunk(counting(13, 1)), await storedChunk(counting(26, 100))] }
+}
+
+/** An unsigned file around any bytes in place of a manifest, with the checksum, digest and lengths that fit them. */
+export async function fileAround(
+  manifest: Uint8Array,
+  { minor = 0, fileLength }: { minor?: number; fileLength?: number } = {},
+): Promise<Bytes> {
+  const { chunks } = await smallContents()
+  const lengths = chunks.map(({ bytes }) => ({ encodedLength: bytes.length }))
+  const { offsets, end } = layOut(HEADER_BYTES + manifest.length, lengths)
+  const file = new Uint8Array(fileLength ?? end)
+  const manifestDigest = await sha256(manifest)
+  const header = { minor, fileLength: file.length, manifestLength: manifest.length, signatureLength: 0, manifestDigest }
+  file.set(encodeHeader(header))
+  file.set(manifest, HEADER_BYTES)
+  for (const [i, { bytes }] of chunks.entries()) file.set(bytes.subarray(0, file.length - offsets[i]), offsets[i])
+  return file
 }
 
 const DTYPES: readonly DType[] = ['float32', 'uint8', 'int64', 'float16', 'bool', 'int4', 'float8e5m2']

@@ -4,7 +4,7 @@
  */
 
 import { HardpackError, messageOf, throwIfAborted } from '../../sdk/core/index.ts'
-import { closed, failed } from '../ort.ts'
+import { closed } from '../ort.ts'
 import { QueuedSession } from '../queued-session.ts'
 import type { Feeds, Graph, Probe, Session, SessionOptions, Target } from '../types.ts'
 import { ASSETS, type Assets } from './assets.ts'
@@ -137,7 +137,8 @@ export class WorkerTarget implements Target {
       created.catch(() => undefined)
       await this.#release(client, id)
       if (error instanceof HardpackError) throw error
-      throw failed(this.name, messageOf(error), error)
+      const message = `Target ${this.name} failed to take the graph: ${messageOf(error)}.`
+      throw new HardpackError('TARGET_FAILED', message, { cause: error })
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }

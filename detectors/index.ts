@@ -1,0 +1,3 @@
+/** `hardpack/detectors`: should this input be believed. */
+
+export { conformalPValue } from './conformal.ts'
