@@ -4,6 +4,7 @@
  */
 
 import { inflate } from './bytes/inflate.ts'
+import { unmix } from './bytes/mix.ts'
 import { type Kernel, typescriptKernel } from './coder/kernel.ts'
 import { wasmKernel } from './coder/wasm-kernel.ts'
 import { corrupt } from './corrupt.ts'
@@ -20,6 +21,7 @@ function decoderOf(kernel: Kernel): Decoder {
         if (bytes.length !== out.length) throw corrupt(`${out.length} bytes, got ${bytes.length}`)
         out.set(bytes)
       } else if (codec === CODECS.deflate) inflate(bytes, out)
+      else if (codec === CODECS.mix) unmix(bytes, out)
       else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out)
       else throw corrupt(`a known codec, got ${codec}`)
     },

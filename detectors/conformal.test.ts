@@ -5,11 +5,15 @@ import { conformalPValue } from './conformal.ts'
 
 test('the p-value is the counted rank, ties included', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 40 }), fc.integer({ min: -1, max: 10 }), (scores, score) => {
-      const counted = scores.filter((other) => other >= score).length
-      const calibration = Float64Array.from(scores).sort()
-      assert.equal(conformalPValue(calibration, score), (1 + counted) / (scores.length + 1))
-    }),
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 40 }),
+      fc.integer({ min: -1, max: 10 }),
+      (scores, score) => {
+        const counted = scores.filter((other) => other >= score).length
+        const calibration = Float64Array.from(scores).sort()
+        assert.equal(conformalPValue(calibration, score), (1 + counted) / (scores.length + 1))
+      },
+    ),
   )
 })
 

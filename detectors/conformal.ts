@@ -18,9 +18,13 @@ import { HardpackError } from '../sdk/core/index.ts'
  */
 export function conformalPValue(calibration: Float64Array, score: number): number {
   if (calibration.length === 0 || Number.isNaN(score)) {
-    throw new HardpackError('INVALID_ARGUMENT', `A p-value expected calibration scores and a number, got ${calibration.length} scores and ${score}.`, {
-      hint: 'Calibrate on inputs that the detector was not fitted on.',
-    })
+    throw new HardpackError(
+      'INVALID_ARGUMENT',
+      `A p-value expected calibration scores and a number, got ${calibration.length} scores and ${score}.`,
+      {
+        hint: 'Calibrate on inputs that the detector was not fitted on.',
+      },
+    )
   }
   let low = 0
   let high = calibration.length

@@ -44,7 +44,16 @@ after(async () => {
 })
 
 const options = (entry: string, plugins: esbuild.Plugin[] = []) =>
-  ({ entryPoints: [entry], bundle: true, minify: true, format: 'esm', target: 'es2022', logLevel: 'silent', metafile: true, plugins }) as const
+  ({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'silent',
+    metafile: true,
+    plugins,
+  }) as const
 
 test("the README's browser example has at most ten lines", () => {
   const lines = example.trim().split('\n').length
@@ -54,19 +63,28 @@ test("the README's browser example has at most ten lines", () => {
 test("the README's browser example runs under the strict policy", { skip, timeout: 180_000 }, async () => {
   const out = join(folder, 'out')
   await mkdir(out)
-  await esbuild.build({ ...options(join(folder, 'app.js'), [hardpack()]), entryPoints: [join(folder, 'app.js')], outdir: out })
+  await esbuild.build({
+    ...options(join(folder, 'app.js'), [hardpack()]),
+    entryPoints: [join(folder, 'app.js')],
+    outdir: out,
+  })
   await writeFile(join(out, 'index.html'), '<!doctype html><body></body><script type="module" src="app.js"></script>')
   await writeFile(join(out, 'mnist-cnn.hpk'), packages.get('mnist-cnn') as Uint8Array)
   const served = await serve({ root: out, csp: STRICT_CSP })
   const { page, messages } = await openPage(browser as Browser, served.url)
-  await page.waitForFunction(() => document.body.textContent?.includes('logits'), undefined, { timeout: 120_000 }).catch(() => {})
+  await page
+    .waitForFunction(() => document.body.textContent?.includes('logits'), undefined, { timeout: 120_000 })
+    .catch(() => {})
   const text = (await page.textContent('body')) ?? ''
   await served.close()
   assert.match(text, /^10 logits from (webgpu|wasm) \(\w+\)/, messages.join('\n'))
   assert.deepEqual(served.violations, [])
 })
 
-test('packed in Node, decoded in Chromium: the same weights, with both decoders', { skip, timeout: 60_000 }, async () => {
+test('packed in Node, decoded in Chromium: the same weights, with both decoders', {
+  skip,
+  timeout: 60_000,
+}, async () => {
   const out = join(folder, 'weights')
   await esbuild.build({ ...options(''), entryPoints: [join(here, 'pages', 'weights.js')], outdir: out })
   await writeFile(join(out, 'index.html'), '<!doctype html><script type="module" src="weights.js"></script>')
@@ -86,9 +104,17 @@ test('packed in Node, decoded in Chromium: the same weights, with both decoders'
 
 test('the browser entry holds no pack-time module, and our own code is at most 40 kB gzipped', async (t) => {
   const outdir = join(folder, 'size')
-  const app = await esbuild.build({ ...options(''), entryPoints: [join(folder, 'app.js')], outdir, write: false, plugins: [hardpack()] })
+  const app = await esbuild.build({
+    ...options(''),
+    entryPoints: [join(folder, 'app.js')],
+    outdir,
+    write: false,
+    plugins: [hardpack()],
+  })
   const inputs = Object.keys(app.metafile?.inputs ?? {})
-  const packTime = inputs.filter((path) => /sdk\/(pack|onnx|cli|bundler)\/|protobufjs|onnxruntime|encode|learn|targets\/(node|wasm-node)/.test(path))
+  const packTime = inputs.filter((path) =>
+    /sdk\/(pack|onnx|cli|bundler)\/|protobufjs|onnxruntime|encode|learn|targets\/(node|wasm-node)/.test(path),
+  )
   assert.deepEqual(packTime, [])
   assert.ok(inputs.some((path) => path.endsWith('sdk/open/open.js')))
   const worker = await esbuild.build({

@@ -75,7 +75,11 @@ for (const { name, what, path, golden } of models()) {
   const model = await readFile(path)
   const { bytes } = await pack(model, { name, golden, secretKeys: [secretKey], signal, onProgress })
   const brotli = brotliCompressSync(model, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: model.length },
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 11,
+      [constants.BROTLI_PARAM_LGWIN]: 24,
+      [constants.BROTLI_PARAM_SIZE_HINT]: model.length,
+    },
   })
   const gzip = gzipSync(model, { level: 9 })
   const share = `${((100 * bytes.length) / model.length).toFixed(1)} %`
@@ -96,5 +100,7 @@ say(table(sizes, [1, 2, 3, 4, 5]))
 for (const part of parts) say(`\n${part}`)
 say('\nsame: the target gives the reference answers within the tolerance that is stored in the file.')
 for (const where of refused) {
-  say(`${where}: the runtime itself gives other answers, also for the plain ONNX file. The self-test catches it: open() goes on to the next target.`)
+  say(
+    `${where}: the runtime itself gives other answers, also for the plain ONNX file. The self-test catches it: open() goes on to the next target.`,
+  )
 }

@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { hardpack } from '../sdk/bundler/esbuild.ts'
-import type { ContractResult } from '../targets/contract.ts'
 import {
   findChromium,
   ISOLATION,
@@ -17,7 +16,8 @@ import {
   type Served,
   STRICT_CSP,
   serve,
-} from './browser.ts'
+} from '../sdk/cli/chromium.ts'
+import type { ContractResult } from '../targets/contract.ts'
 
 const chromium = findChromium()
 const skip = 'reason' in chromium ? chromium.reason : false

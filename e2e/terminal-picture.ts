@@ -19,7 +19,9 @@ const lines = ['$ npm run demo', ...(await text(process.stdin)).trimEnd().split(
 )
 const width = Math.ceil(2 * MARGIN + COLUMN * Math.max(...lines.map((line) => line.length)))
 const height = BAR + 2 * MARGIN + LINE * lines.length
-const dots = ['#ff5f56', '#ffbd2e', '#27c93f'].map((colour, i) => `<circle cx="${MARGIN + 18 * i}" cy="18" r="6" fill="${colour}"/>`)
+const dots = ['#ff5f56', '#ffbd2e', '#27c93f'].map(
+  (colour, i) => `<circle cx="${MARGIN + 18 * i}" cy="18" r="6" fill="${colour}"/>`,
+)
 const rows = lines.map((line, i) => {
   const colour = /DIFFERENT/.test(line) ? '#ffb454' : /^\$/.test(line) ? '#7fd962' : '#d6d6d6'
   return `<text x="${MARGIN}" y="${BAR + MARGIN + LINE * i}" fill="${colour}" xml:space="preserve">${escapeXml(line)}</text>`

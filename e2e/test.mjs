@@ -21,10 +21,16 @@ function run(what, args, env = {}) {
 
 const tests = ROOMS.flatMap((room) => readdirSync(join(ROOT, room), { recursive: true, withFileTypes: true }))
   .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
-  .map((entry) => join('dist', relative(ROOT, join(entry.parentPath ?? entry.path, entry.name))).replace(/\.ts$/, '.js'))
+  .map((entry) =>
+    join('dist', relative(ROOT, join(entry.parentPath ?? entry.path, entry.name))).replace(/\.ts$/, '.js'),
+  )
   .filter((path) => process.argv.slice(2).every((word) => path.includes(word)))
   .sort()
 
 const { chromium } = await setup({ browser: true })
 run('checking format and lint …', ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'])
-run(`running ${tests.length} test files …`, ['--test', '--test-reporter=spec', ...tests], chromium ? { HARDPACK_CHROMIUM: chromium } : {})
+run(
+  `running ${tests.length} test files …`,
+  ['--test', '--test-reporter=spec', ...tests],
+  chromium ? { HARDPACK_CHROMIUM: chromium } : {},
+)

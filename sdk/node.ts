@@ -1,6 +1,6 @@
 /** hardpack in Node: what the browser entry has, and paths of files. */
 
-import { open as openInput, type OpenOptions, type PackageInput } from './open/open.ts'
+import { type OpenOptions, open as openInput, type PackageInput } from './open/open.ts'
 import { fileSource } from './pack/file.ts'
 import type { Model } from './run/model.ts'
 

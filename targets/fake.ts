@@ -3,7 +3,16 @@
  * the contract where it is asked no fault: the same door check, the same queue, the same errors.
  */
 
-import { HardpackError, type Tensor, throwIfAborted } from '../sdk/core/index.ts'
+import {
+  type DType,
+  fromBfloat16,
+  fromFloat16,
+  HardpackError,
+  type Tensor,
+  throwIfAborted,
+  toBfloat16,
+  toFloat16,
+} from '../sdk/core/index.ts'
 import { closed } from './ort.ts'
 import { QueuedSession } from './queued-session.ts'
 import type { Feeds, Graph, OptimizationLevel, Session, SessionOptions, Target, ValueInfo } from './types.ts'
@@ -56,12 +65,23 @@ function hang(signal: AbortSignal | undefined): Promise<never> {
   })
 }
 
+/** Far from what it was, at any magnitude. */
+const shifted = (value: number): number => value + 1 + Math.abs(value)
+
+const WRONG: Partial<Record<DType, (value: number) => number>> = {
+  float32: shifted,
+  float64: shifted,
+  float16: (bits) => toFloat16(shifted(fromFloat16(bits))),
+  bfloat16: (bits) => toBfloat16(shifted(fromBfloat16(bits))),
+  bool: (value) => 1 - value,
+}
+
 function wrong(tensor: Tensor): Tensor {
+  const change = WRONG[tensor.dtype] ?? ((value: number) => value + 1)
   const data = tensor.data.slice()
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!
-    if (typeof value === 'bigint') data[i] = value + 1n
-    else data[i] = tensor.dtype === 'bool' ? 1 - value : value + 1
+    data[i] = typeof value === 'bigint' ? value + 1n : change(value)
   }
   return { ...tensor, data }
 }

@@ -41,7 +41,7 @@ export interface Session {
   readonly inputs: readonly ValueInfo[]
   readonly outputs: readonly ValueInfo[]
   /**
-   * Runs the graph once. Concurrent calls are queued and served in order.
+   * Runs the graph once, on the feeds as they are at the call. Concurrent calls are queued and served in order.
    *
    * @throws HardpackError `INVALID_INPUT` for a missing, unknown or ill-typed feed, before the runtime sees it;
    *   `TARGET_FAILED` with the runtime's own reason; `BUSY` when the queue is full; `CLOSED`, `ABORTED`, `DEVICE_LOST`.

@@ -2,21 +2,32 @@
 
 import { deflateSync } from 'fflate'
 import { type CallOptions, throwIfAborted } from '../../sdk/core/index.ts'
+import { bitWriter } from '../coder/bit-writer.ts'
 import { CODECS, type EncodedChunk } from '../types.ts'
+import { codeMixed, MAX_MIXED } from './mix.ts'
 
 /** The largest raw chunk that this encoder makes. */
 const CHUNK_LENGTH = 1 << 20
 
 /** A raw deflate stream (RFC 1951) at the highest level; the same bytes on every machine. */
 export function deflate(bytes: Uint8Array): Uint8Array {
-  return deflateSync(bytes, { level: 9, mem: 8 })
+  return deflateSync(bytes, { level: 9, mem: 12 })
+}
+
+/** What `codeMixed` makes of the bytes. */
+export function mix(bytes: Uint8Array): Uint8Array {
+  const writer = bitWriter()
+  codeMixed(writer, bytes.slice())
+  return writer.finish()
 }
 
 function encodeChunk(raw: Uint8Array): EncodedChunk {
-  const deflated = deflate(raw)
-  return deflated.length < raw.length
-    ? { codec: CODECS.deflate, rawLength: raw.length, bytes: deflated }
-    : { codec: CODECS.raw, rawLength: raw.length, bytes: raw.slice() }
+  const candidates: EncodedChunk[] = [
+    { codec: CODECS.raw, rawLength: raw.length, bytes: raw.slice() },
+    { codec: CODECS.deflate, rawLength: raw.length, bytes: deflate(raw) },
+  ]
+  if (raw.length <= MAX_MIXED) candidates.push({ codec: CODECS.mix, rawLength: raw.length, bytes: mix(raw) })
+  return candidates.reduce((best, next) => (next.bytes.length < best.bytes.length ? next : best))
 }
 
 /**
@@ -32,7 +43,11 @@ export async function encodeBytes(bytes: Uint8Array, options: CallOptions = {}):
     await new Promise((resolve) => setTimeout(resolve))
     throwIfAborted(options.signal)
     chunks.push(encodeChunk(bytes.subarray(start, start + CHUNK_LENGTH)))
-    options.onProgress?.({ stage: 'encode bytes', done: Math.min(bytes.length, start + CHUNK_LENGTH), total: bytes.length })
+    options.onProgress?.({
+      stage: 'encode bytes',
+      done: Math.min(bytes.length, start + CHUNK_LENGTH),
+      total: bytes.length,
+    })
   }
   return chunks
 }

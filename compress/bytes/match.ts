@@ -15,8 +15,8 @@ export interface Match {
 }
 
 export function matchOf(history: Uint8Array): Match {
-  const last = new Uint32Array(1 << HASH_BITS)
-  const models = new Uint32Array(MAX_LENGTH + 1).fill(0xe0000000)
+  const last = new Int32Array(1 << HASH_BITS)
+  const models = new Int32Array(MAX_LENGTH + 1).fill(0xe0000000 | 0)
   let at = 0
   let length = 0
   let expected = 0
@@ -37,7 +37,8 @@ export function matchOf(history: Uint8Array): Match {
       hash >>>= 32 - HASH_BITS
       if (length === 0) {
         at = last[hash]
-        while (length < MAX_LENGTH && length < at && history[at - 1 - length] === history[position - 1 - length]) length++
+        while (length < MAX_LENGTH && length < at && history[at - 1 - length] === history[position - 1 - length])
+          length++
       }
       last[hash] = position
     },
@@ -53,7 +54,7 @@ export function matchOf(history: Uint8Array): Match {
       if (!following) return
       const model = models[length]
       const hit = bit === expected ? 1 << 16 : 0
-      models[length] = model + (((hit - (model >>> 16)) << 10) & ~1023)
+      models[length] = (model + (((hit - (model >>> 16)) << 10) & ~1023)) | 0
     },
   }
 }

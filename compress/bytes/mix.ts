@@ -4,7 +4,9 @@
  * Integers only. One function serves both directions: see `coder/bits.ts`.
  */
 
+import { bitReader } from '../coder/bit-reader.ts'
 import type { BitCoder } from '../coder/bits.ts'
+import { corrupt } from '../corrupt.ts'
 import { hashedContexts } from './contexts.ts'
 import { stretchTable } from './logistic.ts'
 import { matchOf } from './match.ts'
@@ -20,7 +22,7 @@ const MAP_BITS = 14
 const isLetter = (byte: number): boolean => (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90)
 
 /** Hashes of the contexts of the byte at `position`: orders 1 to 6, words, and places in records of four bytes. */
-function contextHashes(): (history: Uint8Array, position: number, hashes: Uint32Array) => void {
+function contextHashes(): (history: Uint8Array, position: number, hashes: Int32Array) => void {
   let word = 0
   let wordBefore = 0
   return (history, position, hashes) => {
@@ -60,7 +62,7 @@ export function codeMixed(coder: BitCoder, bytes: Uint8Array): void {
 
   const stretch = stretchTable()
   const contexts = hashedContexts(CONTEXTS, total)
-  const hashes = new Uint32Array(CONTEXTS)
+  const hashes = new Int32Array(CONTEXTS)
   const hash = contextHashes()
   const match = matchOf(history)
   const mixer = mixerOf(CONTEXTS + 2, [256, 8 * 24], [256, 1 << MAP_BITS])
@@ -94,4 +96,16 @@ export function codeMixed(coder: BitCoder, bytes: Uint8Array): void {
     history[position] = node
     if (position >= primed) bytes[position - primed] = node
   }
+}
+
+/**
+ * Fills `out` from mixed bytes.
+ *
+ * @throws HardpackError `CHUNK_CORRUPT` for more than `MAX_MIXED` bytes, or when `bytes` end too early or too late.
+ */
+export function unmix(bytes: Uint8Array, out: Uint8Array): void {
+  if (out.length > MAX_MIXED) throw corrupt(`at most ${MAX_MIXED} mixed bytes, got ${out.length}`)
+  const reader = bitReader(bytes)
+  codeMixed(reader, out)
+  reader.finish()
 }

@@ -6,8 +6,9 @@
 
 import { MAX_LOGIT, squash } from './logistic.ts'
 
-const CELLS = 33
-const CELL_WIDTH = 192
+const CELLS = 49
+const CELL_BITS = 7
+const CELL_WIDTH = 1 << CELL_BITS
 const RATE = 40
 const REFINE_RATE = 6
 
@@ -26,7 +27,7 @@ export interface Mixer {
 const clampLogit = (logit: number): number => Math.max(-MAX_LOGIT, Math.min(MAX_LOGIT, logit))
 
 function refineMap(contexts: number): Uint16Array {
-  const row = Array.from({ length: CELLS }, (_, cell) => squash(clampLogit((cell - 16) * CELL_WIDTH)))
+  const row = Array.from({ length: CELLS }, (_, cell) => squash(clampLogit((cell - 24) * CELL_WIDTH)))
   const map = new Uint16Array(contexts * CELLS)
   for (let i = 0; i < map.length; i++) map[i] = row[i % CELLS]
   return map
@@ -63,13 +64,13 @@ export function mixerOf(count: number, sets: readonly [number, number], contexts
       p0 = squash(logit0)
       p1 = squash(logit1)
       const logit = (logit0 + logit1) >> 1
-      const position = logit + 16 * CELL_WIDTH
-      const cell = Math.floor(position / CELL_WIDTH)
-      const part = position - cell * CELL_WIDTH
+      const position = logit + 24 * CELL_WIDTH
+      const cell = position >> CELL_BITS
+      const part = position & (CELL_WIDTH - 1)
       const from0 = context0 * CELLS + cell
       const from1 = context1 * CELLS + cell
-      const refined0 = Math.floor((map0[from0] * (CELL_WIDTH - part) + map0[from0 + 1] * part) / CELL_WIDTH)
-      const refined1 = Math.floor((map1[from1] * (CELL_WIDTH - part) + map1[from1 + 1] * part) / CELL_WIDTH)
+      const refined0 = (map0[from0] * (CELL_WIDTH - part) + map0[from0 + 1] * part) >> CELL_BITS
+      const refined1 = (map1[from1] * (CELL_WIDTH - part) + map1[from1 + 1] * part) >> CELL_BITS
       const nearer = part >= CELL_WIDTH / 2 ? 1 : 0
       cell0 = from0 + nearer
       cell1 = from1 + nearer

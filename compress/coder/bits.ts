@@ -59,7 +59,11 @@ export function codeNumber(coder: BitCoder, models: Uint32Array, value: number):
   for (let bit = length - 1; bit >= 0; bit--) {
     const next = ((value + 1) >>> bit) & 1
     const depth = length - 1 - bit
-    number = number * 2 + (depth < 2 ? codeBit(coder, models, 32 + length * 4 + (1 << depth) + (depth ? number & 1 : 0), next) : coder.code(EVEN, next))
+    number =
+      number * 2 +
+      (depth < 2
+        ? codeBit(coder, models, 32 + length * 4 + (1 << depth) + (depth ? number & 1 : 0), next)
+        : coder.code(EVEN, next))
   }
   return number - 1
 }

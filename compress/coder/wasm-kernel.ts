@@ -1,8 +1,8 @@
 /** The WebAssembly SIMD twin of the kernel, `assembly/kernel.ts`: 20 pages of memory, once, for a decoder's whole life. */
 
 import { HardpackError } from '../../sdk/core/index.ts'
-import { INPUT_BYTES, type Kernel } from './kernel.ts'
 import { KERNEL } from './kernel.generated.ts'
+import { INPUT_BYTES, type Kernel } from './kernel.ts'
 import { BLOCK, MAX_TABLES, TOTAL } from './rans.ts'
 
 const PAGES = 20

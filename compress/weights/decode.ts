@@ -9,6 +9,7 @@
  */
 
 import { inflate } from '../bytes/inflate.ts'
+import { unmix } from '../bytes/mix.ts'
 import { bitReader } from '../coder/bit-reader.ts'
 import type { Kernel } from '../coder/kernel.ts'
 import { BLOCK, buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
@@ -130,11 +131,9 @@ function patternOf(columns: Uint8Array, inner: Uint8Array): Uint8Array {
 /** Decodes the bytes of one pool and hands them out to its segments. */
 function decodePool(method: number, encoded: Uint8Array, placed: readonly Placed[], out: Uint8Array): void {
   const total = placed.reduce((sum, { segment }) => sum + segment.count, 0)
-  let bytes = encoded
-  if (method === DEFLATE) {
-    bytes = new Uint8Array(total)
-    inflate(encoded, bytes)
-  } else if (method === MIX) throw corrupt('a pool of a known method')
+  const bytes = method === RAW ? encoded : new Uint8Array(total)
+  if (method === DEFLATE) inflate(encoded, bytes)
+  if (method === MIX) unmix(encoded, bytes)
   let position = 0
   for (const { segment, offset } of placed) {
     out.set(bytes.subarray(position, position + segment.count), offset)

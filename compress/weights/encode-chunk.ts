@@ -1,191 +1,93 @@
-/** Encodes the parts of one chunk, each by its circuit or in a pool of bytes. `weights/decode.ts` is the other side. */
+/** The payload of a chunk of weights; `weights/decode.ts` is its other side. */
 
 import { concat } from '../../sdk/core/index.ts'
-import { deflate } from '../bytes/encode.ts'
+import { deflate, mix } from '../bytes/encode.ts'
 import { bitWriter } from '../coder/bit-writer.ts'
-import { setPlaneElement } from '../coder/planes.ts'
-import { BLOCK, MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
-import { encodeBlock, frequenciesOf } from '../coder/rans-encode.ts'
-import { BYTE, ELEMENTS, planesLength } from './elements.ts'
-import { codeHeader, DEFLATE, ESCAPE, type Header, MIX, RAW, type Segment, type Stream } from './header.ts'
-import { type Fit, type Learned, learn, type Sample, symbolOf } from './learn.ts'
+import { ELEMENTS } from './elements.ts'
+import { type EncodedStream, encodeStream } from './encode-stream.ts'
+import { codeHeader, DEFLATE, type Header, MIX, RAW } from './header.ts'
 import type { Part } from './split.ts'
 
-/** A part with what learning needs. */
-interface Source extends Sample {
-  readonly part: Part
-  readonly center: number
-  /** Sign and low mantissa bits. */
-  readonly rests: Uint32Array
+/** Streams and pools that were encoded before, so that candidates for a chunk share what they have in common. */
+export interface ChunkCache {
+  readonly streams: Map<string, EncodedStream>
+  readonly pools: Map<string, Uint8Array>
 }
 
-function sourceOf(part: Part, stream: number): Source {
-  const { bytes, dims } = part
-  const element = ELEMENTS[stream]
-  const count = bytes.length / element.bytes
-  const values = new Uint16Array(count)
-  if (stream === BYTE) {
-    const counts = new Uint32Array(256)
-    for (const byte of bytes) counts[byte]++
-    const center = (counts.indexOf(Math.max(...counts)) - 128) & 255
-    for (let i = 0; i < count; i++) values[i] = (bytes[i] - center) & 255
-    return { part, dims, values, center, rests: new Uint32Array(0) }
-  }
-  const rests = new Uint32Array(count)
-  const { topBits, lowBits } = element
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  for (let i = 0; i < count; i++) {
-    const bits = element.bytes === 4 ? view.getUint32(4 * i, true) : view.getUint16(2 * i, true)
-    values[i] = (bits >>> lowBits) & ((1 << topBits) - 1)
-    rests[i] = (bits & ((1 << lowBits) - 1)) | ((bits >>> (topBits + lowBits)) << lowBits)
-  }
-  return { part, dims, values, center: 0, rests }
-}
-
-/** Symbols that cost more as symbols of their own than as escapes become escapes. */
-function pruned(counts: Float64Array): Float64Array {
-  const kept = counts.slice()
-  const total = counts.reduce((sum, count) => sum + count, 0)
-  for (let symbol = ESCAPE + 1; symbol < SYMBOLS; symbol++) {
-    const count = counts[symbol]
-    if (count === 0) continue
-    const own = count * Math.min(12, Math.log2(total / count)) + Math.max(0, 1 / 4096 - count / total) * total * Math.LOG2E + 4
-    if (own > count * (10 + 6)) {
-      kept[ESCAPE] += count
-      kept[symbol] = 0
-    }
-  }
-  return kept
-}
-
-interface EncodedStream {
-  readonly stream: Stream
+export interface EncodedPayload {
   readonly bytes: Uint8Array
-  readonly segments: ReadonlyMap<Part, Segment>
-  /** Bits of each part in this stream, latents included. */
-  readonly bits: ReadonlyMap<Part, number>
+  /** Estimated bits of each part, in proportion to which the chunk's bytes are shared out. */
+  readonly bits: readonly number[]
 }
 
-function tablesOf(number: number, learned: Learned): { tables: Uint16Array[]; renumber: Uint8Array } {
-  const renumber = new Uint8Array(MAX_TABLES)
-  if (number !== BYTE) return { tables: learned.counts.map((counts) => frequenciesOf(pruned(counts))), renumber }
-  const tables = learned.counts.map((counts) => frequenciesOf(counts))
-  let used = tables.length
-  while (used > 1 && learned.counts[used - 1].every((count) => count === 0)) used--
-  return { tables: tables.slice(0, used), renumber }
+function remembered<T>(cache: Map<string, T>, key: string, make: () => T): T {
+  const known = cache.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  cache.set(key, made)
+  return made
 }
 
-function encodeStream(number: number, sources: readonly Source[], learned: Learned): EncodedStream {
-  const element = ELEMENTS[number]
-  const { tables } = tablesOf(number, learned)
-  const total = sources.reduce((sum, source) => sum + source.values.length, 0)
-  const symbols = new Uint8Array(total)
-  const classes = new Uint8Array(total)
-  const rests = new Uint32Array(element.lowBits > 0 ? total : 0)
-  const mask = number === BYTE ? 255 : 3
-  const escapes: number[] = []
-  const segments = new Map<Part, Segment>()
-  const bits = new Map<Part, number>()
-
-  let at = 0
-  sources.forEach((source, index) => {
-    const fit: Fit = learned.fits[index]
-    const [a, b, d] = fit.latents
-    const latents = fit.latents.map((latent) => Uint8Array.from(latent))
-    segments.set(source.part, { method: number, count: source.values.length, latents, center: source.center })
-    bits.set(source.part, fit.bits + source.values.length * (element.bytes * 8 - element.topBits) * (number === BYTE ? 0 : 1))
-    if (rests.length > 0) rests.set(source.rests, at)
-    for (let r = 0, i = 0; r < a.length; r++) {
-      for (let c = 0; c < b.length; c++) {
-        for (let k = 0; k < d.length; k++, i++, at++) {
-          const cls = a[r] + b[c] + d[k]
-          const value = source.values[i]
-          let symbol = symbolOf(number, value, cls, learned.origin)
-          if (number !== BYTE && tables[cls & mask][symbol] === 0) symbol = ESCAPE
-          if (number !== BYTE && symbol === ESCAPE) escapes.push(value)
-          classes[at] = cls
-          symbols[at] = symbol
-        }
-      }
-    }
-  })
-
-  const parts: Uint8Array[] = []
-  const words: number[] = []
-  for (let start = 0; start < total; start += BLOCK) {
-    const end = Math.min(total, start + BLOCK)
-    const block = encodeBlock(symbols.subarray(start, end), classes.subarray(start, end), mask, tables)
-    words.push(block.words)
-    const planes = new Uint8Array(planesLength(element, end - start))
-    let offset = 0
-    let shift = 0
-    for (const width of element.planes) {
-      for (let i = start; i < end; i++) {
-        setPlaneElement(planes, offset, width, i - start, (rests[i] >>> shift) & ((1 << width) - 1))
-      }
-      offset += planesLength({ ...element, planes: [width] }, end - start)
-      shift += width
-    }
-    parts.push(block.bytes, planes)
+function varint(value: number): Uint8Array {
+  const bytes: number[] = []
+  for (let rest = value; ; rest >>>= 7) {
+    bytes.push(rest >= 128 ? (rest & 127) | 128 : rest)
+    if (rest < 128) return Uint8Array.from(bytes)
   }
-  const stream = { tables, origin: learned.origin, escapes: Uint16Array.from(escapes), words }
-  return { stream, bytes: concat(parts), segments, bits }
 }
 
-export interface ChunkPlan {
-  /** For each part: its stream's number, or the byte method of its pool. */
-  readonly methods: readonly number[]
-}
-
-export interface EncodedPart {
-  readonly method: number
-  /** Estimated bits, in proportion to which the chunk's bytes are shared out. */
-  readonly bits: number
-}
-
-/** The payload of a chunk of weights under given methods. */
-export function encodeChunk(parts: readonly Part[], methods: readonly number[]): { bytes: Uint8Array; parts: EncodedPart[] } {
-  const encoded = ELEMENTS.map((_, number) => {
-    const sources = parts.filter((_, i) => methods[i] === number).map((part) => sourceOf(part, number))
-    return sources.length > 0 ? encodeStream(number, sources, learn(number, sources)) : undefined
+/**
+ * Encodes the parts of a chunk.
+ *
+ * @param methods of each part: the number of its stream, or the method of its pool
+ */
+export function encodeChunk(parts: readonly Part[], methods: readonly number[], cache: ChunkCache): EncodedPayload {
+  const indicesOf = (method: number): number[] => methods.flatMap((own, i) => (own === method ? [i] : []))
+  const streams = ELEMENTS.map((_, number) => {
+    const indices = indicesOf(number)
+    if (indices.length === 0) return undefined
+    return remembered(cache.streams, `${number}:${indices}`, () =>
+      encodeStream(
+        number,
+        indices.map((i) => parts[i]),
+      ),
+    )
   })
-  const pools = [RAW, DEFLATE, MIX].map((method) => concat(parts.filter((_, i) => methods[i] === method).map((part) => part.bytes)))
-  const deflated = pools[1].length > 0 ? deflate(pools[1]) : new Uint8Array(0)
-  const mixed = new Uint8Array(0)
+  const pools = [RAW, DEFLATE, MIX].map((method) => {
+    const indices = indicesOf(method)
+    const raw = concat(indices.map((i) => parts[i].bytes))
+    if (raw.length === 0 || method === RAW) return { raw, encoded: raw }
+    const make = method === DEFLATE ? deflate : mix
+    return { raw, encoded: remembered(cache.pools, `${method}:${indices}`, () => make(raw)) }
+  })
   const header: Header = {
-    segments: parts.map((part, i) =>
-      methods[i] < RAW
-        ? (encoded[methods[i]]?.segments.get(part) as Segment)
-        : { method: methods[i], count: part.bytes.length, latents: [], center: 0 },
-    ),
-    streams: encoded.map((stream) => stream?.stream),
-    pools: [deflated.length, mixed.length],
+    segments: parts.map((part, i) => {
+      const method = methods[i]
+      const segment = streams[method]?.segments.get(part)
+      return segment ?? { method, count: part.bytes.length, latents: [], center: 0 }
+    }),
+    streams: streams.map((stream) => stream?.stream),
+    pools: [pools[1].encoded.length, pools[2].encoded.length],
   }
   const writer = bitWriter()
-  codeHeader(writer, parts.reduce((sum, part) => sum + part.bytes.length, 0), header)
+  codeHeader(
+    writer,
+    parts.reduce((sum, part) => sum + part.bytes.length, 0),
+    header,
+  )
   const coded = writer.finish()
-  const length: number[] = []
-  for (let rest = coded.length; ; rest >>>= 7) {
-    length.push(rest >= 128 ? (rest & 127) | 128 : rest)
-    if (rest < 128) break
-  }
   return {
     bytes: concat([
-      Uint8Array.from(length),
+      varint(coded.length),
       coded,
-      ...encoded.map((stream) => stream?.bytes ?? new Uint8Array(0)),
-      pools[0],
-      deflated,
-      mixed,
+      ...streams.flatMap((stream) => (stream ? [stream.bytes] : [])),
+      ...pools.map((pool) => pool.encoded),
     ]),
-    parts: parts.map((part, i) => {
-      const method = methods[i]
-      const pool = [pools[0].length, deflated.length, mixed.length][method - RAW]
-      const bits =
-        method < RAW
-          ? (encoded[method]?.bits.get(part) ?? 0)
-          : (8 * pool * part.bytes.length) / pools[method - RAW].length
-      return { method, bits }
+    bits: parts.map((part, i) => {
+      const stream = streams[methods[i]]
+      if (stream) return stream.bits.get(part) ?? 0
+      const pool = pools[methods[i] - RAW]
+      return (8 * pool.encoded.length * part.bytes.length) / pool.raw.length
     }),
   }
 }

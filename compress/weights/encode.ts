@@ -1,68 +1,84 @@
 /** Weights into chunks: each part by the circuit or byte codec that makes its chunk smallest, everything counted. */
 
-import { type CallOptions, throwIfAborted } from '../../sdk/core/index.ts'
-import { deflate } from '../bytes/encode.ts'
+import { type CallOptions, concat, throwIfAborted } from '../../sdk/core/index.ts'
+import { deflate, mix } from '../bytes/encode.ts'
+import { MAX_MIXED } from '../bytes/mix.ts'
 import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
 import { BYTE } from './elements.ts'
-import { encodeChunk } from './encode-chunk.ts'
-import { DEFLATE, RAW } from './header.ts'
+import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
+import { DEFLATE, MIX, RAW } from './header.ts'
 import { type Part, splitTensors } from './split.ts'
 
-/** Parts shorter than this are tried in a pool first: their latents and planes cost more than they save. */
+/** Parts shorter than this are tried in a pool: their latents and planes cost more than they save. */
 const SMALL = 1 << 10
+/** Mixed bytes decode a hundred times slower than a circuit, so they have to save at least this share. */
+const MIX_GAIN = 0.02
 
 interface Candidate extends EncodedChunk {
   readonly circuits: readonly string[]
-  /** Share of each part. */
+  /** Share of each part in the encoded bytes. */
   readonly shares: readonly number[]
+  /** The length by which candidates are compared. */
+  readonly price: number
 }
 
-const circuitOf = (method: number): string =>
-  method < BYTE ? 'A' : method === BYTE ? 'Q' : method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
+function circuitOf(method: number): string {
+  if (method < RAW) return method === BYTE ? 'Q' : 'A'
+  return method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
+}
 
-function plain(codec: number, bytes: Uint8Array, parts: readonly Part[], rawLength: number): Candidate {
+/** The chunk as one string of bytes under a byte codec. */
+function plain(codec: number, name: string, bytes: Uint8Array, parts: readonly Part[]): Candidate {
+  const rawLength = parts.reduce((sum, part) => sum + part.bytes.length, 0)
   return {
     codec,
     rawLength,
     bytes,
-    circuits: parts.map(() => (codec === CODECS.raw ? 'raw' : 'deflate')),
+    circuits: parts.map(() => name),
     shares: parts.map((part) => part.bytes.length / rawLength),
+    price: bytes.length + (codec === CODECS.mix ? MIX_GAIN * rawLength : 0),
   }
 }
 
+/** The chunk as circuits and pools, by the method of each part. */
+function divided(parts: readonly Part[], methods: readonly number[], cache: ChunkCache): Candidate {
+  const { bytes, bits } = encodeChunk(parts, methods, cache)
+  const total = bits.reduce((sum, own) => sum + own, 0)
+  const mixed = parts.reduce((sum, part, i) => sum + (methods[i] === MIX ? part.bytes.length : 0), 0)
+  return {
+    codec: CODECS.weights,
+    rawLength: parts.reduce((sum, part) => sum + part.bytes.length, 0),
+    bytes,
+    circuits: methods.map(circuitOf),
+    shares: bits.map((own) => own / total),
+    price: bytes.length + MIX_GAIN * mixed,
+  }
+}
+
+/** The smallest of the ways to encode a chunk. */
 function encodeParts(parts: readonly Part[]): Candidate {
-  const rawLength = parts.reduce((sum, part) => sum + part.bytes.length, 0)
-  const raw = new Uint8Array(rawLength)
-  let position = 0
-  for (const part of parts) {
-    raw.set(part.bytes, position)
-    position += part.bytes.length
-  }
+  const raw = concat(parts.map((part) => part.bytes))
   const deflated = parts.map((part) => deflate(part.bytes).length)
-  const pool = parts.map((part, i) => (deflated[i] < part.bytes.length ? DEFLATE : RAW))
-  const candidates = [plain(CODECS.raw, raw, parts, rawLength), plain(CODECS.deflate, deflate(raw), parts, rawLength)]
-  const add = (methods: readonly number[]): Candidate => {
-    const encoded = encodeChunk(parts, methods)
-    const total = encoded.parts.reduce((sum, part) => sum + part.bits, 0)
-    const candidate = {
-      codec: CODECS.weights,
-      rawLength,
-      bytes: encoded.bytes,
-      circuits: encoded.parts.map((part) => circuitOf(part.method)),
-      shares: encoded.parts.map((part) => part.bits / total),
-    }
-    candidates.push(candidate)
-    return candidate
+  const candidates = [plain(CODECS.raw, 'raw', raw, parts), plain(CODECS.deflate, 'deflate', deflate(raw), parts)]
+  if (raw.length <= MAX_MIXED) candidates.push(plain(CODECS.mix, 'mix', mix(raw), parts))
+
+  const cache: ChunkCache = { streams: new Map(), pools: new Map() }
+  /** Parts without a circuit, and those that `pooled` names, as bytes: mixed if they are few. */
+  const add = (pooled: (part: Part, index: number) => boolean): Candidate => {
+    const inPool = parts.map((part, i) => part.stream === undefined || pooled(part, i))
+    const pool = parts.reduce((sum, part, i) => sum + (inPool[i] ? part.bytes.length : 0), 0)
+    const byDeflate = parts.map((part, i) => (deflated[i] < part.bytes.length ? DEFLATE : RAW))
+    const variants = [parts.map((part, i) => (inPool[i] ? byDeflate[i] : (part.stream ?? RAW)))]
+    if (pool > 0 && pool <= MAX_MIXED) variants.push(parts.map((part, i) => (inPool[i] ? MIX : (part.stream ?? RAW))))
+    const tried = variants.map((methods) => divided(parts, methods, cache))
+    candidates.push(...tried)
+    return tried[0]
   }
-  const all = parts.map((part, i) => part.stream ?? pool[i])
-  if (all.some((method) => method < RAW)) {
-    const first = add(all)
-    const sizes = first.shares.map((share) => share * first.bytes.length)
-    add(parts.map((part, i) => (all[i] < RAW && (part.bytes.length < SMALL || sizes[i] > deflated[i]) ? pool[i] : all[i])))
-    add(parts.map((_, i) => (all[i] < RAW && sizes[i] > deflated[i] ? pool[i] : all[i])))
-  }
-  add(pool)
-  return candidates.reduce((best, candidate) => (candidate.bytes.length < best.bytes.length ? candidate : best))
+  const circuits = add(() => false)
+  const saves = parts.map((_, i) => circuits.shares[i] * circuits.bytes.length <= deflated[i])
+  add((_, i) => !saves[i])
+  add((part, i) => part.bytes.length < SMALL || !saves[i])
+  return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 
 /**
@@ -73,7 +89,10 @@ function encodeParts(parts: readonly Part[]): Candidate {
  * @example
  * const { chunks, tensors } = await encodeWeights([{ dtype: 'float32', shape: [64, 32], bytes }])
  */
-export async function encodeWeights(tensors: readonly WeightTensor[], options: CallOptions = {}): Promise<EncodedWeights> {
+export async function encodeWeights(
+  tensors: readonly WeightTensor[],
+  options: CallOptions = {},
+): Promise<EncodedWeights> {
   const split = splitTensors(tensors)
   const chunks: EncodedChunk[] = []
   const ranges = tensors.map((): { chunk: number; start: number; length: number }[] => [])
@@ -89,7 +108,8 @@ export async function encodeWeights(tensors: readonly WeightTensor[], options: C
     parts.forEach((part, i) => {
       const length = part.bytes.length
       const last = ranges[part.tensor].at(-1)
-      if (last?.chunk === chunks.length) ranges[part.tensor][ranges[part.tensor].length - 1] = { ...last, length: last.length + length }
+      if (last?.chunk === chunks.length)
+        ranges[part.tensor][ranges[part.tensor].length - 1] = { ...last, length: last.length + length }
       else ranges[part.tensor].push({ chunk: chunks.length, start, length })
       start += length
       packed[part.tensor] += shares[i] * bytes.length

@@ -94,7 +94,8 @@ function codeTable(coder: BitCoder, models: TableModels, before?: Uint16Array, g
   for (let symbol = 0; symbol < SYMBOLS && left > 0; symbol++) {
     const value = given ? given[symbol] : 0
     const expected = before ? widthOf(before[symbol]) : width
-    width = expected + codeSigned(coder, models.widths[(before ? 2 : 0) + (expected ? 1 : 0)], widthOf(value) - expected)
+    width =
+      expected + codeSigned(coder, models.widths[(before ? 2 : 0) + (expected ? 1 : 0)], widthOf(value) - expected)
     if (width < 0 || width > MAX_WIDTH) throw corrupt(`a frequency up to ${TOTAL}, got one of ${width} bits`)
     let frequency = width > 0 ? 1 : 0
     for (let bit = width - 2; bit >= 0; bit--) {
@@ -182,7 +183,9 @@ export function codeHeader(coder: BitCoder, rawLength: number, given?: Header): 
       segments.push({ method, count, latents: [], center: 0 })
       continue
     }
-    const sizes = [0, 1, 2].map((axis) => 1 + codeNumber(coder, numbers[axis], segment ? segment.latents[axis].length - 1 : 0))
+    const sizes = [0, 1, 2].map(
+      (axis) => 1 + codeNumber(coder, numbers[axis], segment ? segment.latents[axis].length - 1 : 0),
+    )
     const [rows, columns, inner] = sizes
     const width = ELEMENTS[method].bytes
     if (columns * inner > MAX_PATTERN) throw corrupt(`a pattern of at most ${MAX_PATTERN}, got ${columns * inner}`)
@@ -202,7 +205,8 @@ export function codeHeader(coder: BitCoder, rawLength: number, given?: Header): 
     count > 0 ? codeStream(coder, number, count, given?.streams[number]) : undefined,
   )
   const bytes = streams[BYTE]
-  if (bytes && tops[BYTE] >= bytes.tables.length) throw corrupt(`a class below ${bytes.tables.length}, got ${tops[BYTE]}`)
+  if (bytes && tops[BYTE] >= bytes.tables.length)
+    throw corrupt(`a class below ${bytes.tables.length}, got ${tops[BYTE]}`)
   const pools: [number, number] = [0, 0]
   for (const i of [0, 1]) {
     if (pooled[1 + i] > 0) pools[i] = codeNumber(coder, numbers[3], given ? given.pools[i] : 0)

@@ -108,7 +108,12 @@ function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: n
         }
       }
     }
-    const mean = sum.reduce((s, v) => s + v, 0) / Math.max(1, weight.reduce((s, v) => s + v, 0))
+    const mean =
+      sum.reduce((s, v) => s + v, 0) /
+      Math.max(
+        1,
+        weight.reduce((s, v) => s + v, 0),
+      )
     const common = mean > 0 ? stepsOf(mean, grid) : axis === 0 ? silent + grid.base : 0
     for (let at = 0; at < size; at++) {
       const steps = weight[at] > 0 ? stepsOf(sum[at] / weight[at], grid) : common
@@ -252,7 +257,7 @@ function normalise(fit: Fit, grid: Grid): void {
     for (let r = 0; r < a.length; r++) a[r] += least
     return latent.reduce((x, y) => Math.max(x, y))
   }
-  const wide = spread(b, most >> 1) 
+  const wide = spread(b, most >> 1)
   const wider = wide + spread(d, most - wide)
   for (let r = 0; r < a.length; r++) a[r] = Math.max(0, Math.min(a[r], most - wider))
 }
@@ -283,7 +288,8 @@ function baseOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid): n
 /** Learns the circuit of all segments of one stream. */
 export function learn(stream: number, samples: readonly Sample[]): Learned {
   const grid = gridOf(stream)
-  const started = (silent: number): Fit[] => samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, silent))
+  const started = (silent: number): Fit[] =>
+    samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, silent))
   grid.base = baseOf(samples, started(SILENT), grid)
   const origin = stream === BYTE ? 0 : grid.base - CENTER_SYMBOL
   let fits = started(0)

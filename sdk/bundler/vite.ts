@@ -41,16 +41,18 @@ export function hardpack(): Plugin {
     },
 
     configureServer(server) {
-      server.middlewares.use(async (request, response, next) => {
+      server.middlewares.use((request, response, next) => {
         const path = request.url?.replace(/\?.*$/, '') ?? ''
         if (!path.startsWith(`${base}hardpack/`)) return next()
-        const found = (await load()).find((file) => base + file.path === path)
-        if (!found) return next()
-        for (const [name, value] of Object.entries(server.config.server.headers ?? {})) {
-          if (value !== undefined) response.setHeader(name, value)
-        }
-        response.setHeader('content-type', found.type)
-        response.end(found.contents)
+        load().then((files) => {
+          const found = files.find((file) => base + file.path === path)
+          if (!found) return next()
+          for (const [name, value] of Object.entries(server.config.server.headers ?? {})) {
+            if (value !== undefined) response.setHeader(name, value)
+          }
+          response.setHeader('content-type', found.type)
+          response.end(found.contents)
+        }, next)
       })
     },
   }

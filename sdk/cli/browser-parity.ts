@@ -11,7 +11,8 @@ import type { BrowserTarget } from './parity-page.ts'
 
 const BROWSER_TARGETS: readonly BrowserTarget[] = ['wasm', 'webgpu']
 
-const PAGE = '<!doctype html><meta charset="utf-8"><title>hardpack parity</title><script type="module" src="parity-page.js"></script>'
+const PAGE =
+  '<!doctype html><meta charset="utf-8"><title>hardpack parity</title><script type="module" src="parity-page.js"></script>'
 
 /**
  * Measures browser targets in Chromium. Whatever is missing (a browser, an optional peer) becomes the reason in a row,
@@ -38,7 +39,15 @@ export async function inChromium(
     const chromium = findChromium()
     if ('reason' in chromium) throw new Error(chromium.reason)
     const entry = fileURLToPath(new URL('parity-page.js', import.meta.url))
-    await build({ entryPoints: [entry], outdir: folder, bundle: true, format: 'esm', minify: true, logLevel: 'silent', plugins: [hardpack()] })
+    await build({
+      entryPoints: [entry],
+      outdir: folder,
+      bundle: true,
+      format: 'esm',
+      minify: true,
+      logLevel: 'silent',
+      plugins: [hardpack()],
+    })
     await writeFile(join(folder, 'index.html'), PAGE)
     if (file) await writeFile(join(folder, 'model.hpk'), file)
     const served = await serve({ root: folder, csp: STRICT_CSP })

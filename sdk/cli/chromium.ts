@@ -1,6 +1,7 @@
 /**
- * A real browser for tests: a directory served on 127.0.0.1 with the headers under test, headless Chromium, and a call into
- * the page. Nothing here evaluates code in the page by `eval`, so a strict Content-Security-Policy stays strict.
+ * A real browser for `hardpack parity`, `hardpack doctor` and the tests: a directory served on 127.0.0.1 with the headers
+ * in question, headless Chromium, and a call into the page. Nothing here evaluates code in the page by `eval`, so a
+ * strict Content-Security-Policy stays strict.
  */
 
 import { existsSync } from 'node:fs'
@@ -17,6 +18,9 @@ const TYPES: Readonly<Record<string, string>> = {
   '.json': 'application/json',
   '.wasm': 'application/wasm',
 }
+
+/** Files whose names hold a hash of their contents. */
+const HASHED = /-[0-9a-f]{8}\.\w+$/
 
 /** What the README promises to work under: no `unsafe-eval`, no `blob:`, nothing from another origin. */
 export const STRICT_CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
@@ -61,6 +65,10 @@ export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<
       response.writeHead(204).end()
       return
     }
+    if (path === '/favicon.ico') {
+      response.writeHead(204).end()
+      return
+    }
     requests.push(path)
     const file = normalize(join(root, path.endsWith('/') ? `${path}index.html` : path))
     const contents = file.startsWith(normalize(root) + sep) ? await readFile(file).catch(() => undefined) : undefined
@@ -70,6 +78,7 @@ export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<
     }
     response.writeHead(200, {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'cache-control': HASHED.test(path) ? 'max-age=31536000, immutable' : 'no-cache',
       ...(csp ? { 'content-security-policy': `${csp}; report-uri ${REPORT_PATH}` } : {}),
       ...(typeof headers === 'function' ? headers(path) : headers),
     })

@@ -69,7 +69,9 @@ export function table(rows: readonly (readonly string[])[], alignRight: readonly
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (alignRight.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
+        .map((cell, column) =>
+          alignRight.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+        )
         .join('  ')
         .trimEnd(),
     )

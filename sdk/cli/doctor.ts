@@ -4,8 +4,8 @@ import { wasmDecoder } from '../../compress/decode.ts'
 import { node } from '../../targets/node.ts'
 import { wasm } from '../../targets/wasm-node.ts'
 import { messageOf } from '../core/index.ts'
-import { type Command, table } from './command.ts'
 import { inChromium } from './browser-parity.ts'
+import { type Command, table } from './command.ts'
 
 interface Check {
   readonly name: string
@@ -19,7 +19,9 @@ export const doctorCommand: Command = {
   help: [],
   options: {},
   async run(_, io) {
-    const checks: Check[] = [{ name: 'Node.js', ok: Number(process.versions.node.split('.')[0]) >= 20, detail: process.version }]
+    const checks: Check[] = [
+      { name: 'Node.js', ok: Number(process.versions.node.split('.')[0]) >= 20, detail: process.version },
+    ]
     for (const target of [node(), wasm()]) {
       const { available, reason, device } = await target.probe({ signal: io.signal })
       checks.push({ name: `target ${target.name}`, ok: available, detail: [device, reason].filter(Boolean).join('; ') })

@@ -1,7 +1,7 @@
 /** `hardpack inspect model.hpk` */
 
-import { inspect } from '../pack/inspect.ts'
 import { fileSource } from '../pack/file.ts'
+import { inspect } from '../pack/inspect.ts'
 import { type Command, count, onlyFile, table } from './command.ts'
 
 export const inspectCommand: Command = {
@@ -17,10 +17,17 @@ export const inspectCommand: Command = {
       return 0
     }
     const { raw, packed, sections } = it.bytes
-    io.out(`${it.name} (release ${it.release}${it.license ? `, ${it.license}` : ''}), ${it.format}, written by ${it.generator}`)
-    io.out(`${count(raw)} → ${count(packed)} bytes: weights ${count(sections.weights)}, graphs ${count(sections.graphs)}, container ${count(sections.container)}`)
+    io.out(
+      `${it.name} (release ${it.release}${it.license ? `, ${it.license}` : ''}), ${it.format}, written by ${it.generator}`,
+    )
+    io.out(
+      `${count(raw)} → ${count(packed)} bytes: weights ${count(sections.weights)}, graphs ${count(sections.graphs)}, container ${count(sections.container)}`,
+    )
     io.out(`signature: ${it.signature.signed ? it.signature.verifiedKeys.join(', ') : 'none'}`)
-    for (const [kind, values] of [['input', it.inputs], ['output', it.outputs]] as const) {
+    for (const [kind, values] of [
+      ['input', it.inputs],
+      ['output', it.outputs],
+    ] as const) {
       for (const { name, dtype, shape } of values) io.out(`${kind} ${name}: ${dtype} [${shape.join(', ')}]`)
     }
     io.out('')

@@ -17,7 +17,9 @@ export const keygenCommand: Command = {
     const [secret, shared] = [`${name}.secret`, `${name}.public`]
     for (const path of [secret, shared]) {
       if (existsSync(path)) {
-        throw new HardpackError('IO', `keygen expected a new name, got "${path}", which exists.`, { hint: 'Choose another name: keys are never overwritten.' })
+        throw new HardpackError('IO', `keygen expected a new name, got "${path}", which exists.`, {
+          hint: 'Choose another name: keys are never overwritten.',
+        })
       }
     }
     const pair = await generateKeyPair()

@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from 'node:util'
+import { HardpackError, messageOf } from '../core/index.ts'
 import { type Command, errorRecord, UsageError } from './command.ts'
 import { doctorCommand } from './doctor.ts'
 import { inspectCommand } from './inspect.ts'
@@ -15,7 +16,6 @@ import { progressDisplay } from './progress-bar.ts'
 import { runCommand } from './run.ts'
 import { unpackCommand } from './unpack.ts'
 import { verifyCommand } from './verify.ts'
-import { HardpackError, messageOf } from '../core/index.ts'
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   pack: packCommand,
@@ -35,7 +35,9 @@ function overview(): string {
 
 function usage(name: string, command: Command): string {
   const help = [...command.help, '--json   one JSON object on stdout']
-  return [`usage: hardpack ${name} ${command.usage}`, '', command.summary, '', ...help.map((line) => `  ${line}`)].join('\n')
+  return [`usage: hardpack ${name} ${command.usage}`, '', command.summary, '', ...help.map((line) => `  ${line}`)].join(
+    '\n',
+  )
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -74,7 +76,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return await command.run(args, { out, note, json: wantsJson, onProgress: display.onProgress, signal: abort.signal })
   } catch (error) {
     display.clear()
-    const isUsage = error instanceof UsageError || String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS')
+    const isUsage =
+      error instanceof UsageError || String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS')
     if (wantsJson) process.stdout.write(`${JSON.stringify(errorRecord(error))}\n`)
     if (isUsage) note(`hardpack ${name}: ${messageOf(error)}\n\n${usage(name, command)}`)
     else if (error instanceof HardpackError) note(`hardpack ${name}: ${error.message}`)

@@ -55,12 +55,17 @@ export const packCommand: Command = {
     if (io.json) {
       io.out(JSON.stringify({ output, ...description, agreement }))
     } else {
-      io.out(`${output}: ${count(model.length)} → ${count(bytes.length)} bytes (${((100 * bytes.length) / model.length).toFixed(1)} %)`)
+      io.out(
+        `${output}: ${count(model.length)} → ${count(bytes.length)} bytes (${((100 * bytes.length) / model.length).toFixed(1)} %)`,
+      )
     }
     io.note(
       `Reference outputs: ${agreement.reference} and ${agreement.second} agree, largest difference ${agreement.maxAbsDiff.toPrecision(2)} (tolerance ${agreement.tolerance.toPrecision(2)}).`,
     )
-    if (secretKeys.length === 0) io.note('Unsigned: anyone can change this file and fix its digests. Sign it with --key (hardpack keygen makes one).')
+    if (secretKeys.length === 0)
+      io.note(
+        'Unsigned: anyone can change this file and fix its digests. Sign it with --key (hardpack keygen makes one).',
+      )
     return 0
   },
 }
@@ -72,7 +77,8 @@ function release(value: string | undefined): number | undefined {
 }
 
 function shape(name: string, dims: string): number[] {
-  if (!/^\d+(,\d+)*$/.test(dims)) throw new UsageError(`--shape ${name} expected numbers such as 1,3,224,224, got "${dims}".`)
+  if (!/^\d+(,\d+)*$/.test(dims))
+    throw new UsageError(`--shape ${name} expected numbers such as 1,3,224,224, got "${dims}".`)
   return dims.split(',').map(Number)
 }
 
@@ -82,7 +88,10 @@ async function goldenInputs(given: readonly [string, string][], inputs: readonly
   for (const [name, path] of given) {
     const input = inputs.find((entry) => entry.name === name)
     if (!input) {
-      throw new HardpackError('INVALID_INPUT', `--golden expected one of ${inputs.map((i) => i.name).join(', ')}, got "${name}".`)
+      throw new HardpackError(
+        'INVALID_INPUT',
+        `--golden expected one of ${inputs.map((i) => i.name).join(', ')}, got "${name}".`,
+      )
     }
     feeds.push([name, await readTensor(path, input)] as const)
   }

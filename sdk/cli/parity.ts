@@ -12,7 +12,9 @@ const ALL = ['node', 'wasm', 'webgpu'] as const
 export const parityCommand: Command = {
   summary: 'run the golden inputs on every target and compare with the reference',
   usage: '<model.hpk> [--targets node,wasm,webgpu]',
-  help: ['--targets LIST   which targets; default: all. wasm and webgpu run in headless Chromium (HARDPACK_CHROMIUM says where)'],
+  help: [
+    '--targets LIST   which targets; default: all. wasm and webgpu run in headless Chromium (HARDPACK_CHROMIUM says where)',
+  ],
   options: { targets: { type: 'string' } },
   async run(args, io) {
     const path = onlyFile(args, 'package')

@@ -4,7 +4,10 @@ import { progressDisplay } from './progress-bar.ts'
 
 function screen(isTTY: boolean): { text: () => string; write: (text: string) => void; isTTY: boolean } {
   let written = ''
-  return { text: () => written, write: (text) => void (written += text), isTTY }
+  const write = (text: string): void => {
+    written += text
+  }
+  return { text: () => written, write, isTTY }
 }
 
 test('away from a terminal each stage is one plain line', () => {

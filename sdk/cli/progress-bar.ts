@@ -16,7 +16,10 @@ export interface ProgressDisplay {
  *
  * @param now a clock in milliseconds
  */
-export function progressDisplay(stream: { write(text: string): unknown; isTTY?: boolean }, now = Date.now): ProgressDisplay {
+export function progressDisplay(
+  stream: { write(text: string): unknown; isTTY?: boolean },
+  now = Date.now,
+): ProgressDisplay {
   let stage = ''
   let startedAt = 0
   let drawnAt = 0

@@ -29,24 +29,34 @@ export const runCommand: Command = {
     const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
     const source = await fileSource(path)
     const targets = [TARGETS[name as keyof typeof TARGETS]()]
-    const model = await open(source, { targets, ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() => source.close())
+    const model = await open(source, { targets, ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
+      source.close(),
+    )
     try {
       const given = pairs(args, 'input')
       const inputs: Record<string, Tensor> = {}
       for (const [input, file] of given) {
         const entry = model.inputs.find((value) => value.name === input)
-        if (!entry) throw new HardpackError('INVALID_INPUT', `The model expected ${model.inputs.map((i) => i.name).join(', ')}, got an input "${input}".`)
+        if (!entry)
+          throw new HardpackError(
+            'INVALID_INPUT',
+            `The model expected ${model.inputs.map((i) => i.name).join(', ')}, got an input "${input}".`,
+          )
         inputs[input] = await readTensor(file, entry)
       }
       if (given.length === 0) io.note('No --input was given: running the golden inputs.')
       const { outputs } = await model.run(given.length === 0 ? model.exampleInputs() : inputs, { signal: io.signal })
       const { target, optimization, selfTest } = model.report()
       if (io.json) {
-        const plain = Object.fromEntries(Object.entries(outputs).map(([output, tensor]) => [output, plainTensor(tensor)]))
+        const plain = Object.fromEntries(
+          Object.entries(outputs).map(([output, tensor]) => [output, plainTensor(tensor)]),
+        )
         io.out(JSON.stringify({ target, optimization, selfTest, outputs: plain }))
       } else {
         for (const [output, tensor] of Object.entries(outputs)) io.out(summary(output, tensor))
-        io.note(`Ran on ${target} (${optimization}); self-test within ${selfTest.maxAbsDiff.toPrecision(2)}, tolerance ${selfTest.tolerance.toPrecision(2)}.`)
+        io.note(
+          `Ran on ${target} (${optimization}); self-test within ${selfTest.maxAbsDiff.toPrecision(2)}, tolerance ${selfTest.tolerance.toPrecision(2)}.`,
+        )
       }
       return 0
     } finally {
@@ -57,14 +67,18 @@ export const runCommand: Command = {
 
 /** JSON has no NaN and no Infinity: they become strings, never null. */
 function plainTensor(tensor: Tensor): { dtype: string; shape: readonly number[]; data: (number | string)[] } {
-  const data = Array.from({ length: tensor.data.length }, (_, i) => elementAt(tensor, i)).map((x) => (Number.isFinite(x) ? x : String(x)))
+  const data = Array.from({ length: tensor.data.length }, (_, i) => elementAt(tensor, i)).map((x) =>
+    Number.isFinite(x) ? x : String(x),
+  )
   return { dtype: tensor.dtype, shape: tensor.shape, data }
 }
 
 const SHOWN = 10
 
 function summary(name: string, tensor: Tensor): string {
-  const shown = Array.from({ length: Math.min(SHOWN, tensor.data.length) }, (_, i) => Number(elementAt(tensor, i).toPrecision(5)))
+  const shown = Array.from({ length: Math.min(SHOWN, tensor.data.length) }, (_, i) =>
+    Number(elementAt(tensor, i).toPrecision(5)),
+  )
   const more = tensor.data.length > SHOWN ? ', …' : ''
   return `${name} ${tensor.dtype}[${tensor.shape.join(',')}]: ${shown.join(', ')}${more}`
 }

@@ -2,7 +2,17 @@
 
 import { extname } from 'node:path'
 import type { ValueEntry } from '../container/manifest.ts'
-import { arrayOf, byteLength, type DType, elementCount, HardpackError, type Tensor, tensorOf, toBfloat16, toFloat16 } from '../core/index.ts'
+import {
+  arrayOf,
+  byteLength,
+  type DType,
+  elementCount,
+  HardpackError,
+  type Tensor,
+  tensorOf,
+  toBfloat16,
+  toFloat16,
+} from '../core/index.ts'
 import { readWhole } from '../pack/file.ts'
 import { fitShape } from '../run/shape.ts'
 
@@ -50,14 +60,20 @@ function parseNpy(bytes: Uint8Array, path: string): Tensor {
   const type = /'descr':\s*'[<|]([fiub][1248])'/.exec(header)?.[1]
   const shape = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1]
   const dtype = type === undefined ? undefined : NPY_TYPES[type]
-  if (dtype === undefined || shape === undefined || !/'fortran_order':\s*False/.test(header)) throw refuse(header.trim())
-  const dims = shape.split(',').filter((dim) => dim.trim() !== '').map(Number)
-  if (bytes.length - end !== byteLength(dtype, elementCount(dims))) throw refuse(`${bytes.length - end} bytes for [${dims.join(',')}]`)
+  if (dtype === undefined || shape === undefined || !/'fortran_order':\s*False/.test(header))
+    throw refuse(header.trim())
+  const dims = shape
+    .split(',')
+    .filter((dim) => dim.trim() !== '')
+    .map(Number)
+  if (bytes.length - end !== byteLength(dtype, elementCount(dims)))
+    throw refuse(`${bytes.length - end} bytes for [${dims.join(',')}]`)
   return tensorOf(dtype, dims, bytes.subarray(end))
 }
 
 function parseJson(bytes: Uint8Array, path: string, input: ValueEntry): Tensor {
-  const refuse = (got: string) => new HardpackError('INVALID_INPUT', `"${path}" expected nested lists of numbers, got ${got}.`)
+  const refuse = (got: string) =>
+    new HardpackError('INVALID_INPUT', `"${path}" expected nested lists of numbers, got ${got}.`)
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder().decode(bytes))
@@ -69,7 +85,8 @@ function parseJson(bytes: Uint8Array, path: string, input: ValueEntry): Tensor {
   const flat = [value].flat(Number.POSITIVE_INFINITY)
   if (flat.length !== elementCount(shape) || !flat.every((x) => typeof x === 'number')) throw refuse('something else')
   const { dtype } = input
-  const encode = dtype === 'float16' ? toFloat16 : dtype === 'bfloat16' ? toBfloat16 : dtype.includes('int64') ? BigInt : Number
+  const encode =
+    dtype === 'float16' ? toFloat16 : dtype === 'bfloat16' ? toBfloat16 : dtype.includes('int64') ? BigInt : Number
   const ArrayType = arrayOf(dtype) as unknown as { from(values: unknown[]): Tensor['data'] }
   const data = ArrayType.from(flat.map((x) => encode(x as number)))
   const isFlat = shape.length === 1 && input.shape.length !== 1

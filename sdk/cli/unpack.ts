@@ -8,7 +8,10 @@ import { publicKeyArgument } from './keys.ts'
 export const unpackCommand: Command = {
   summary: 'write the ONNX file back, byte for byte; refuses what verify refuses',
   usage: '<model.hpk> -o model.onnx [--key public-key]',
-  help: ['-o, --output FILE   where to write', '--key KEY           a public key, or a file with one, that must have signed the package'],
+  help: [
+    '-o, --output FILE   where to write',
+    '--key KEY           a public key, or a file with one, that must have signed the package',
+  ],
   options: { output: { type: 'string', short: 'o' }, key: { type: 'string' } },
   async run(args, io) {
     const path = onlyFile(args, 'package')
@@ -16,7 +19,9 @@ export const unpackCommand: Command = {
     const key = text(args, 'key')
     const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
     const source = await fileSource(path)
-    const onnx = await unpack(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() => source.close())
+    const onnx = await unpack(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
+      source.close(),
+    )
     await writeWhole(output, onnx)
     io.out(io.json ? JSON.stringify({ output, byteLength: onnx.length }) : `${output}: ${count(onnx.length)} bytes`)
     return 0

@@ -16,11 +16,21 @@ export const verifyCommand: Command = {
     const key = text(args, 'key')
     const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
     const source = await fileSource(path)
-    const { opened } = await verify(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() => source.close())
+    const { opened } = await verify(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
+      source.close(),
+    )
     const { manifest } = opened
     if (io.json) {
       const verifiedKeys = opened.signers.map(toHex)
-      io.out(JSON.stringify({ valid: true, name: manifest.name, release: manifest.release, chunks: manifest.chunks.length, verifiedKeys }))
+      io.out(
+        JSON.stringify({
+          valid: true,
+          name: manifest.name,
+          release: manifest.release,
+          chunks: manifest.chunks.length,
+          verifiedKeys,
+        }),
+      )
     } else {
       const signed = opened.signers.length > 0 ? `signed by ${opened.signers.map(toHex).join(', ')}` : 'not signed'
       io.out(`${path}: valid, ${count(manifest.chunks.length)} chunks decoded, ${signed}`)

@@ -74,13 +74,8 @@ export async function readPackage(source: Source, options: ReadOptions = {}): Pr
   checkFeatures(manifest, criticalFeatures, limits)
   validateManifest(manifest, limits)
   if (!(manifest.release >= minRelease)) {
-    throw new HardpackError(
-      'ROLLBACK',
-      `The package expected release ${minRelease} or later, got ${manifest.release}.`,
-      {
-        hint: 'Get the newest release.',
-      },
-    )
+    const message = `The package expected release ${minRelease} or later, got ${manifest.release}.`
+    throw new HardpackError('ROLLBACK', message, { hint: 'Get the newest release.' })
   }
   const { offsets, end } = layOut(headLength, manifest.chunks)
   if (end !== header.fileLength) throw malformed(`The chunks expected to end at ${header.fileLength}, got ${end}`)

@@ -109,6 +109,14 @@ test('one chunk named many times does not make a model larger than the limit', a
   assert.throws(() => validateManifest(manifest, limitsOf({ modelBytes: 8000 })), { code: 'LIMIT_EXCEEDED' })
 })
 
+test('ranges cover a chunk in whatever order they come', async () => {
+  const manifest = await manifestOf(await smallContents())
+  const [w, b] = manifest.graphs[0].tensors
+  w.ranges = [{ chunk: 1, start: 2, length: 8 }]
+  b.ranges[0] = { chunk: 1, start: 0, length: 2 }
+  validateManifest(manifest, DEFAULT_LIMITS)
+})
+
 test('an empty tensor has no range, however large its other dimensions', async () => {
   const manifest = await manifestOf(await smallContents())
   manifest.graphs[0].tensors.push({ ...manifest.graphs[0].tensors[1], shape: [HUGE, HUGE, 0], ranges: [] })

@@ -179,7 +179,7 @@ function rangeBytes({ chunks, ranges: seen }: Scope, what: string, ranges: reado
   for (const range of ranges) {
     const { chunk, start, length } = range
     const rawLength = chunks[chunk]?.rawLength ?? 0
-    // The differences cannot overflow, as `start + length` could.
+    // Differences of numbers below 2^53 are exact; the sum `start + length` of hostile ones is not.
     if (length < 1 || length > rawLength || start > rawLength - length) {
       throw malformed(
         `${what} expected a range within the ${rawLength} bytes of chunk ${chunk}, got ${length} at ${start}`,

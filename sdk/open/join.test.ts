@@ -3,12 +3,27 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { node } from '../../targets/node.ts'
 import { bytesOf, equal, HardpackError, type Tensor } from '../core/index.ts'
-import { float, floats, locateWeights, makeGraph, makeModel, makeNode, makeTensor, makeValue, splitWeights, writeModel } from '../onnx/index.ts'
+import {
+  float,
+  floats,
+  locateWeights,
+  makeGraph,
+  makeModel,
+  makeNode,
+  makeTensor,
+  makeValue,
+  splitWeights,
+  writeModel,
+} from '../onnx/index.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
 const f32 = (shape: number[], start = 0): Tensor => {
   const count = shape.reduce((product, dim) => product * dim, 1)
-  return { dtype: 'float32', shape, data: Float32Array.from({ length: count }, (_, i) => ((start + i * 37) % 101) / 50 - 1) }
+  return {
+    dtype: 'float32',
+    shape,
+    data: Float32Array.from({ length: count }, (_, i) => ((start + i * 37) % 101) / 50 - 1),
+  }
 }
 
 /** y = relu(x · w + b) · v, with `v` in a Constant node; attributes and names around the weights vary in length. */
@@ -60,7 +75,10 @@ test('with weights as external data onnxruntime gives the same bits as with the 
     const onnx = model(width, 'g')
     const { skeleton, splices, arena } = split(onnx)
     assert.ok(splices.some(({ externalOffset }) => externalOffset !== undefined))
-    assert.ok(splices.some(({ externalOffset }) => externalOffset === undefined), 'the Constant stays in place')
+    assert.ok(
+      splices.some(({ externalOffset }) => externalOffset === undefined),
+      'the Constant stays in place',
+    )
     const external = externalize(skeleton, splices, 'weights')
     const feeds = { x: f32([1, 16], 3) }
     const outputs = []
@@ -88,7 +106,11 @@ test('a weight at a place that is none is a typed error, whatever the place', ()
       const [first, ...rest] = splices
       const moved = [{ ...first, position, externalOffset: external ? 0 : undefined }, ...rest]
       try {
-        externalize(skeleton, moved.sort((a, b) => a.position - b.position), 'weights')
+        externalize(
+          skeleton,
+          moved.sort((a, b) => a.position - b.position),
+          'weights',
+        )
       } catch (error) {
         assert.ok(error instanceof HardpackError, String(error))
       }

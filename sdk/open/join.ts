@@ -84,7 +84,10 @@ function externalizeTensor(walk: SkeletonWalk, tensor: Field, path: string): Uin
   const entry = (key: string, value: string | number) =>
     reference.bytes(
       TENSOR_EXTERNAL_DATA,
-      new WireWriter().bytes(1, utf8(key)).bytes(2, utf8(String(value))).finish(),
+      new WireWriter()
+        .bytes(1, utf8(key))
+        .bytes(2, utf8(String(value)))
+        .finish(),
     )
   entry('location', path)
   entry('offset', splice.externalOffset as number)
@@ -96,9 +99,13 @@ function externalizeTensor(walk: SkeletonWalk, tensor: Field, path: string): Uin
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 const misplaced = (): HardpackError =>
-  new HardpackError('INVALID_FORMAT', 'A weight expected its place in an initializer of the graph, got another place.', {
-    hint: 'Pack the model again.',
-  })
+  new HardpackError(
+    'INVALID_FORMAT',
+    'A weight expected its place in an initializer of the graph, got another place.',
+    {
+      hint: 'Pack the model again.',
+    },
+  )
 
 function pushMessage(parts: Uint8Array[], field: number, content: readonly Uint8Array[]): void {
   let length = 0
@@ -173,4 +180,3 @@ class SkeletonWalk {
     return content + length - absent
   }
 }
-

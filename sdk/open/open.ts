@@ -76,9 +76,13 @@ export function readOptions({ trustedKeys, trust, minRelease, limits, signal }: 
 function publicKey(key: Uint8Array | string): Uint8Array {
   const bytes = typeof key === 'string' ? fromHex(key) : key
   if (bytes?.length !== 32) {
-    throw new HardpackError('INVALID_ARGUMENT', 'A trusted key expected 32 bytes or 64 hexadecimal digits, got something else.', {
-      hint: 'Give the public key that keygen printed.',
-    })
+    throw new HardpackError(
+      'INVALID_ARGUMENT',
+      'A trusted key expected 32 bytes or 64 hexadecimal digits, got something else.',
+      {
+        hint: 'Give the public key that keygen printed.',
+      },
+    )
   }
   return bytes
 }

@@ -56,7 +56,16 @@ export async function parity(
       await session.close()
       const latencyMs = times.sort((a, b) => a - b)[TIMED_RUNS >> 1]
       const { maxAbsDiff } = difference
-      rows.push({ target: target.name, available: true, reason, device, optimization, maxAbsDiff, withinTolerance: true, latencyMs })
+      rows.push({
+        target: target.name,
+        available: true,
+        reason,
+        device,
+        optimization,
+        maxAbsDiff,
+        withinTolerance: true,
+        latencyMs,
+      })
     } catch (error) {
       if (error instanceof HardpackError && error.code === 'ABORTED') throw error
       rows.push(failed(target, attempts, error))

@@ -10,7 +10,10 @@ const FILE = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31) & 255)
 type Handler = (request: IncomingMessage, response: ServerResponse, count: number) => void
 
 /** A server on 127.0.0.1 for one test; gives its address and the ranges that were asked for. */
-async function serving(handler: Handler, use: (url: string, ranges: (string | undefined)[]) => Promise<void>): Promise<void> {
+async function serving(
+  handler: Handler,
+  use: (url: string, ranges: (string | undefined)[]) => Promise<void>,
+): Promise<void> {
   const ranges: (string | undefined)[] = []
   const server = createServer((request, response) => {
     ranges.push(request.headers.range)
@@ -33,44 +36,59 @@ function answerRange(request: IncomingMessage, response: ServerResponse, etag = 
 }
 
 test('with ranges, only what is asked for is fetched, and the first part once', async () => {
-  await serving((request, response) => answerRange(request, response), async (url, ranges) => {
-    const source = await urlSource(url)
-    assert.equal(source.byteLength, FILE.length)
-    assert.ok(equal(await source.read(100, 5000), FILE.subarray(100, 5000)))
-    assert.deepEqual(ranges, ['bytes=0-65535'])
-    assert.ok(equal(await source.read(150_000, 160_000), FILE.subarray(150_000, 160_000)))
-    assert.deepEqual(ranges, ['bytes=0-65535', 'bytes=150000-159999'])
-  })
+  await serving(
+    (request, response) => answerRange(request, response),
+    async (url, ranges) => {
+      const source = await urlSource(url)
+      assert.equal(source.byteLength, FILE.length)
+      assert.ok(equal(await source.read(100, 5000), FILE.subarray(100, 5000)))
+      assert.deepEqual(ranges, ['bytes=0-65535'])
+      assert.ok(equal(await source.read(150_000, 160_000), FILE.subarray(150_000, 160_000)))
+      assert.deepEqual(ranges, ['bytes=0-65535', 'bytes=150000-159999'])
+    },
+  )
 })
 
 test('without ranges the whole file is fetched once', async () => {
-  await serving((_, response) => response.end(FILE), async (url, ranges) => {
-    const source = await urlSource(url)
-    assert.equal(source.byteLength, FILE.length)
-    assert.ok(equal(await source.read(150_000, 160_000), FILE.subarray(150_000, 160_000)))
-    assert.equal(ranges.length, 1)
-  })
+  await serving(
+    (_, response) => response.end(FILE),
+    async (url, ranges) => {
+      const source = await urlSource(url)
+      assert.equal(source.byteLength, FILE.length)
+      assert.ok(equal(await source.read(150_000, 160_000), FILE.subarray(150_000, 160_000)))
+      assert.equal(ranges.length, 1)
+    },
+  )
 })
 
 test('a file smaller than the first read comes in one request', async () => {
   const small = FILE.subarray(0, 1000)
-  await serving((request, response) => answerRange(request, response, '"1"', small), async (url, ranges) => {
-    const source = await urlSource(url)
-    assert.equal(source.byteLength, 1000)
-    assert.ok(equal(await source.read(0, 1000), small))
-    assert.equal(ranges.length, 1)
-  })
+  await serving(
+    (request, response) => answerRange(request, response, '"1"', small),
+    async (url, ranges) => {
+      const source = await urlSource(url)
+      assert.equal(source.byteLength, 1000)
+      assert.ok(equal(await source.read(0, 1000), small))
+      assert.equal(ranges.length, 1)
+    },
+  )
 })
 
 test('a file that is replaced between two reads is an error, never a mixture', async () => {
-  await serving((request, response, count) => answerRange(request, response, `"${count}"`), async (url) => {
-    const source = await urlSource(url)
-    await assert.rejects(source.read(100_000, 100_010), { code: 'NETWORK', retryable: true })
-  })
+  await serving(
+    (request, response, count) => answerRange(request, response, `"${count}"`),
+    async (url) => {
+      const source = await urlSource(url)
+      await assert.rejects(source.read(100_000, 100_010), { code: 'NETWORK', retryable: true })
+    },
+  )
 })
 
 test('a missing file, a dead server and a cut body are NETWORK errors that say so', async () => {
-  await serving((_, response) => response.writeHead(404).end('not here'), (url) => assert.rejects(urlSource(url), { code: 'NETWORK', message: /status 404/ }))
+  await serving(
+    (_, response) => response.writeHead(404).end('not here'),
+    (url) => assert.rejects(urlSource(url), { code: 'NETWORK', message: /status 404/ }),
+  )
   await assert.rejects(urlSource('http://127.0.0.1:9/model.hpk'), { code: 'NETWORK' })
   const cut: Handler = (_, response) => {
     response.writeHead(200, { 'content-length': FILE.length })
@@ -80,9 +98,12 @@ test('a missing file, a dead server and a cut body are NETWORK errors that say s
 })
 
 test('an aborted download is ABORTED', async () => {
-  await serving(() => {}, async (url) => {
-    const abort = new AbortController()
-    setTimeout(() => abort.abort(), 20)
-    await assert.rejects(urlSource(url, abort.signal), { code: 'ABORTED' })
-  })
+  await serving(
+    () => {},
+    async (url) => {
+      const abort = new AbortController()
+      setTimeout(() => abort.abort(), 20)
+      await assert.rejects(urlSource(url, abort.signal), { code: 'ABORTED' })
+    },
+  )
 })

@@ -13,7 +13,10 @@ after(() => rm(folder, { recursive: true, force: true }))
 
 test('a file is read by ranges, and a read past its end is refused', async () => {
   const path = join(folder, 'ten')
-  await writeFile(path, Uint8Array.from({ length: 10 }, (_, i) => i))
+  await writeFile(
+    path,
+    Uint8Array.from({ length: 10 }, (_, i) => i),
+  )
   const source = await fileSource(path)
   assert.equal(source.byteLength, 10)
   assert.deepEqual([...(await source.read(3, 6))], [3, 4, 5])
@@ -35,7 +38,10 @@ test('writing replaces a file whole, and leaves nothing else behind', async () =
   await writeWhole(join(inner, 'a'), 'old')
   await writeWhole(join(inner, 'a'), 'new')
   assert.equal(await readFile(join(inner, 'a'), 'utf8'), 'new')
-  await assert.rejects(writeWhole(join(inner, 'missing', 'a'), 'x'), { code: 'IO', message: /missing.*ENOENT.*Create its folder/ })
+  await assert.rejects(writeWhole(join(inner, 'missing', 'a'), 'x'), {
+    code: 'IO',
+    message: /missing.*ENOENT.*Create its folder/,
+  })
   await assert.rejects(writeWhole(inner, 'x'), { code: 'IO' })
   assert.deepEqual(await readdir(inner), ['a'])
 })

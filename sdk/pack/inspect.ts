@@ -29,7 +29,12 @@ export interface Inspection {
     readonly rawBytes: number
     readonly packedBytes: number
   }[]
-  readonly graphs: readonly { readonly name: string; readonly byteLength: number; readonly sha256: string; readonly tensors: number }[]
+  readonly graphs: readonly {
+    readonly name: string
+    readonly byteLength: number
+    readonly sha256: string
+    readonly tensors: number
+  }[]
   readonly inputs: readonly ValueEntry[]
   readonly outputs: readonly ValueEntry[]
   readonly golden: { readonly cases: number; readonly tolerances: Readonly<Record<string, number>> }
@@ -57,7 +62,9 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
       return { name, dtype, shape, rawBytes: byteLength(dtype, elementCount(shape)), ...share }
     }),
   )
-  const weightChunks = new Set(manifest.graphs.flatMap((graph) => graph.tensors.flatMap(({ ranges }) => ranges.map((r) => r.chunk))))
+  const weightChunks = new Set(
+    manifest.graphs.flatMap((graph) => graph.tensors.flatMap(({ ranges }) => ranges.map((r) => r.chunk))),
+  )
   let weights = 0
   let graphs = 0
   for (const [index, { encodedLength }] of manifest.chunks.entries()) {
@@ -87,7 +94,9 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
     outputs: main?.outputs ?? [],
     golden: {
       cases: manifest.golden.length,
-      tolerances: Object.fromEntries(manifest.golden.flatMap(({ outputs }) => outputs.map(({ name, tolerance }) => [name, tolerance]))),
+      tolerances: Object.fromEntries(
+        manifest.golden.flatMap(({ outputs }) => outputs.map(({ name, tolerance }) => [name, tolerance])),
+      ),
     },
     signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
   }

@@ -8,9 +8,20 @@ import { typescriptDecoder } from '../../compress/index.ts'
 import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
+import { DEFAULT_LIMITS } from '../container/limits.ts'
 import type { ChunkRange, GoldenEntry, Manifest, TensorEntry } from '../container/manifest.ts'
 import { writePackage } from '../container/write.ts'
-import { type Bytes, bytesOf, bytesSource, type CallOptions, equal, HardpackError, sha256, type Tensor, throwIfAborted } from '../core/index.ts'
+import {
+  type Bytes,
+  bytesOf,
+  bytesSource,
+  type CallOptions,
+  equal,
+  HardpackError,
+  sha256,
+  type Tensor,
+  throwIfAborted,
+} from '../core/index.ts'
 import { locateWeights, readModel, signatureOf, splitWeights, type WeightLocation } from '../onnx/index.ts'
 import { layOut } from './layout.ts'
 import { isQuantized } from './quantized.ts'
@@ -110,13 +121,23 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
   return { bytes, agreement: reference.agreement }
 }
 
-function tensorEntries(locations: readonly WeightLocation[], ranges: readonly (readonly ChunkRange[])[]): TensorEntry[] {
+function tensorEntries(
+  locations: readonly WeightLocation[],
+  ranges: readonly (readonly ChunkRange[])[],
+): TensorEntry[] {
   let removed = 0
   return locations.map(({ name, dtype, shape, start, end, external }, i) => {
     const position = start - removed
     removed += end - start
-    return { name, dtype, shape, position, external, ranges: ranges[i] }
+    return { name: reportName(name), dtype, shape, position, external, ranges: ranges[i] }
   })
+}
+
+/** A tensor's name as the manifest takes it: printable, at most 256 bytes. For reports; the skeleton keeps the name itself. */
+function reportName(name: string): string {
+  const printable = name.replace(/\p{Cc}/gu, ' ')
+  const { read } = new TextEncoder().encodeInto(printable, new Uint8Array(DEFAULT_LIMITS.nameBytes))
+  return printable.slice(0, read)
 }
 
 /** The bytes that golden cases need, in the order in which `goldenEntries` takes their places. */

@@ -8,5 +8,7 @@ export function isQuantized(model: Model): boolean {
 }
 
 function someOperator({ graph, subgraphs }: GraphIndex, pattern: RegExp): boolean {
-  return graph.node.some(({ opType }) => pattern.test(opType)) || subgraphs.some((inner) => someOperator(inner, pattern))
+  return (
+    graph.node.some(({ opType }) => pattern.test(opType)) || subgraphs.some((inner) => someOperator(inner, pattern))
+  )
 }

@@ -6,7 +6,16 @@
 import type { Graph, Session, Target } from '../../targets/types.ts'
 import type { ValueEntry } from '../container/manifest.ts'
 import { type CallOptions, elementCount, HardpackError, messageOf, type Tensor } from '../core/index.ts'
-import { agrees, compare, elementAt, type GoldenCase, type GoldenSamples, MAX_SAMPLES, sample, worst } from '../run/golden.ts'
+import {
+  agrees,
+  compare,
+  elementAt,
+  type GoldenCase,
+  type GoldenSamples,
+  MAX_SAMPLES,
+  sample,
+  worst,
+} from '../run/golden.ts'
 import { seededTrials, type Trial } from './trial.ts'
 
 export interface ReferenceOptions extends CallOptions {
@@ -29,7 +38,12 @@ export interface ReferenceCase {
 export interface Reference {
   readonly cases: readonly ReferenceCase[]
   /** Largest difference between the two runtimes, and its tolerance. */
-  readonly agreement: { readonly reference: string; readonly second: string; readonly maxAbsDiff: number; readonly tolerance: number }
+  readonly agreement: {
+    readonly reference: string
+    readonly second: string
+    readonly maxAbsDiff: number
+    readonly tolerance: number
+  }
 }
 
 /**
@@ -46,7 +60,11 @@ const MIN_TOLERANCE = 1e-6
  *
  * @throws HardpackError `UNSUPPORTED_MODEL` with the runtime's own reason, `REFERENCE_MISMATCH` when the two disagree.
  */
-export async function takeReference(graph: Graph, inputs: readonly ValueEntry[], options: ReferenceOptions): Promise<Reference> {
+export async function takeReference(
+  graph: Graph,
+  inputs: readonly ValueEntry[],
+  options: ReferenceOptions,
+): Promise<Reference> {
   const { reference, second, signal, onProgress } = options
   const stage = 'reference outputs'
   onProgress?.({ stage, done: 0, total: 2 })
@@ -78,7 +96,9 @@ export async function takeReference(graph: Graph, inputs: readonly ValueEntry[],
     throw new HardpackError(
       'REFERENCE_MISMATCH',
       `The reference expected ${reference.name} and ${second.name} to agree on output "${output}" within ${tolerance.toPrecision(3)}, got a difference of ${maxAbsDiff.toPrecision(3)}.`,
-      { hint: 'One of the two runs this model wrongly, or the model is random: fix the model, or give inputs with --golden.' },
+      {
+        hint: 'One of the two runs this model wrongly, or the model is random: fix the model, or give inputs with --golden.',
+      },
     )
   }
   return { cases, agreement: { reference: reference.name, second: second.name, maxAbsDiff, tolerance } }
@@ -128,8 +148,14 @@ function samplesOf(trial: Trial, quantized: boolean): GoldenSamples[] {
       if (magnitude > scale && magnitude < Number.POSITIVE_INFINITY) scale = magnitude
     }
     const isReal = dtype.includes('float')
-    const relative = quantized ? RELATIVE_TOLERANCE.quantized : RELATIVE_TOLERANCE[dtype === 'float32' ? 'float32' : 'float16']
-    const tolerance = isReal ? Math.max(scale * relative, MIN_TOLERANCE) : quantized && dtype.endsWith('int8') ? Math.ceil(scale * relative) : 0
+    const relative = quantized
+      ? RELATIVE_TOLERANCE.quantized
+      : RELATIVE_TOLERANCE[dtype === 'float32' ? 'float32' : 'float16']
+    const tolerance = isReal
+      ? Math.max(scale * relative, MIN_TOLERANCE)
+      : quantized && dtype.endsWith('int8')
+        ? Math.ceil(scale * relative)
+        : 0
     const values = sample(tensor, Math.min(count, MAX_SAMPLES))
     return { name, dtype, shape, tolerance, values: isReal ? roundTo(values, tolerance / 64) : values }
   })

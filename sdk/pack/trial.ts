@@ -54,16 +54,20 @@ export async function seededTrials(
       const trials = [await trial(session, concrete, first, signal)]
       // A second case whose amplitude overflows the model tests nothing.
       const large = await trial(session, concrete, second, signal).catch(() => undefined)
-      if (large && isFinite(large)) trials.push(large)
+      if (large && hasFiniteOutputs(large)) trials.push(large)
       return trials
     } catch (error) {
       reason ??= error
     }
   }
-  throw new HardpackError('UNSUPPORTED_MODEL', `The model expected inputs that hardpack could not guess: ${messageOf(reason)}`, {
-    hint: 'Give shapes with --shape name=1,3,224,224, or whole inputs with --golden.',
-    cause: reason,
-  })
+  throw new HardpackError(
+    'UNSUPPORTED_MODEL',
+    `The model expected inputs that hardpack could not guess: ${messageOf(reason)}`,
+    {
+      hint: 'Give shapes with --shape name=1,3,224,224, or whole inputs with --golden.',
+      cause: reason,
+    },
+  )
 }
 
 async function trial(
@@ -124,7 +128,7 @@ function checkShapes(inputs: readonly ValueEntry[], shapes: Readonly<Record<stri
   }
 }
 
-function isFinite({ outputs }: Trial): boolean {
+function hasFiniteOutputs({ outputs }: Trial): boolean {
   return Object.values(outputs).every(({ dtype, data }) => {
     if (dtype === 'float16') return (data as Uint16Array).every((bits) => (bits & 0x7c00) !== 0x7c00)
     if (dtype !== 'float32' && dtype !== 'float64') return true

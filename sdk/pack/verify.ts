@@ -45,9 +45,13 @@ async function rebuild(
   for (const graph of opened.manifest.graphs) {
     const file = onnxFile(arena, graph)
     if (file.length !== graph.byteLength || !equal(await sha256(file), graph.digest)) {
-      throw new HardpackError('CHUNK_CORRUPT', `Graph "${graph.name}" expected the ONNX file that was packed, got other bytes.`, {
-        hint: 'Pack the model again.',
-      })
+      throw new HardpackError(
+        'CHUNK_CORRUPT',
+        `Graph "${graph.name}" expected the ONNX file that was packed, got other bytes.`,
+        {
+          hint: 'Pack the model again.',
+        },
+      )
     }
     files.push(file)
   }

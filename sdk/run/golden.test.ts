@@ -3,7 +3,11 @@ import { test } from 'node:test'
 import type { Tensor } from '../core/index.ts'
 import { agrees, compare, elementAt, type GoldenCase, maxAbsDiff, sample, worst } from './golden.ts'
 
-const tensor = (values: number[], shape = [values.length]): Tensor => ({ dtype: 'float32', shape, data: Float32Array.from(values) })
+const tensor = (values: number[], shape = [values.length]): Tensor => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+})
 
 const golden = (values: number[], tolerance: number, shape = [values.length]): GoldenCase => ({
   inputs: {},

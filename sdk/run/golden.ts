@@ -53,7 +53,10 @@ export function compare(golden: GoldenCase, outputs: Readonly<Record<string, Ten
   return golden.outputs.map(({ name, shape, values, tolerance }) => {
     const tensor = outputs[name]
     if (!tensor) {
-      throw new HardpackError('TARGET_FAILED', `The model expected an output "${name}", got ${Object.keys(outputs).join(', ')}.`)
+      throw new HardpackError(
+        'TARGET_FAILED',
+        `The model expected an output "${name}", got ${Object.keys(outputs).join(', ')}.`,
+      )
     }
     const sameShape = tensor.shape.length === shape.length && tensor.shape.every((dim, i) => dim === shape[i])
     if (!sameShape) return { output: name, maxAbsDiff: Number.POSITIVE_INFINITY, tolerance }
@@ -80,6 +83,7 @@ export function agrees(differences: readonly GoldenDifference[]): boolean {
 
 /** The difference that matters most: the largest in units of its tolerance. */
 export function worst(differences: readonly GoldenDifference[]): GoldenDifference {
-  const severity = (d: GoldenDifference) => (d.maxAbsDiff <= d.tolerance ? 0 : 1) + d.maxAbsDiff / (d.tolerance + 1e-300)
+  const severity = (d: GoldenDifference) =>
+    (d.maxAbsDiff <= d.tolerance ? 0 : 1) + d.maxAbsDiff / (d.tolerance + 1e-300)
   return differences.reduce((a, b) => (severity(b) > severity(a) ? b : a))
 }

@@ -1,16 +1,11 @@
 /** An opened model: it passed its self-test on one target, runs there, and says how it got there. */
 
-import {
-  arrayOf,
-  HardpackError,
-  type Tensor,
-  type TypedArray,
-} from '../core/index.ts'
-import type { ValueEntry } from '../container/manifest.ts'
 import type { OptimizationLevel } from '../../targets/types.ts'
+import type { ValueEntry } from '../container/manifest.ts'
+import { arrayOf, HardpackError, type Tensor, type TypedArray } from '../core/index.ts'
 import { type GoldenCase, type GoldenDifference, worst } from './golden.ts'
-import { fitShape } from './shape.ts'
 import { type Attempt, type Started, selfTest } from './self-test.ts'
+import { fitShape } from './shape.ts'
 
 /** A tensor, or only its elements where the model's own input shape says the rest. */
 export type InputValue = Tensor | TypedArray
@@ -111,11 +106,17 @@ export class Model {
     if ('dtype' in value) return value
     const input = this.inputs.find((entry) => entry.name === name)
     if (!input) {
-      throw new HardpackError('INVALID_INPUT', `The model expected ${this.inputs.map((i) => `"${i.name}"`).join(', ')}, got an input "${name}".`)
+      throw new HardpackError(
+        'INVALID_INPUT',
+        `The model expected ${this.inputs.map((i) => `"${i.name}"`).join(', ')}, got an input "${name}".`,
+      )
     }
     const { dtype } = input
     if (!(value instanceof arrayOf(dtype))) {
-      throw new HardpackError('INVALID_INPUT', `Input "${name}" expected a ${arrayOf(dtype).name} of ${dtype}, got ${(value as object).constructor.name}.`)
+      throw new HardpackError(
+        'INVALID_INPUT',
+        `Input "${name}" expected a ${arrayOf(dtype).name} of ${dtype}, got ${(value as object).constructor.name}.`,
+      )
     }
     return { dtype, shape: fitShape(input, value.length), data: value }
   }

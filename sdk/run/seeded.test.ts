@@ -5,13 +5,28 @@ import { bytesOf, fromFloat16 } from '../core/index.ts'
 import { seededTensor } from './seeded.ts'
 
 test('the bits of a seed are part of the format: they never change', () => {
-  const digests = (['float32', 'float16', 'bfloat16', 'float64', 'int8', 'uint8', 'int32', 'int64', 'bool'] as const).map((dtype) =>
-    createHash('sha256').update(bytesOf(seededTensor(dtype, [3, 5], 42, 128))).digest('hex').slice(0, 8),
+  const digests = (
+    ['float32', 'float16', 'bfloat16', 'float64', 'int8', 'uint8', 'int32', 'int64', 'bool'] as const
+  ).map((dtype) =>
+    createHash('sha256')
+      .update(bytesOf(seededTensor(dtype, [3, 5], 42, 128)))
+      .digest('hex')
+      .slice(0, 8),
   )
   assert.deepEqual(digests, DIGESTS)
 })
 
-const DIGESTS = ['a444f673', 'a1e36e5a', 'b50e8cac', 'bbc3a349', '15a480d6', 'b0c22149', 'b54aa8d2', 'f9246ec6', '1dba7333']
+const DIGESTS = [
+  'a444f673',
+  'a1e36e5a',
+  'b50e8cac',
+  'bbc3a349',
+  '15a480d6',
+  'b0c22149',
+  'b54aa8d2',
+  'f9246ec6',
+  '1dba7333',
+]
 
 test('floats lie in [-amplitude, amplitude), spread over it, and are multiples of 2^-23 of it', () => {
   const { data } = seededTensor('float32', [4096], 1, 128)

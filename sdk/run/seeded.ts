@@ -4,7 +4,16 @@
  * Normative in `sdk/docs/format.md`, "Seeded inputs".
  */
 
-import { arrayOf, type DType, elementCount, HardpackError, rng, type Tensor, toBfloat16, toFloat16 } from '../core/index.ts'
+import {
+  arrayOf,
+  type DType,
+  elementCount,
+  HardpackError,
+  rng,
+  type Tensor,
+  toBfloat16,
+  toFloat16,
+} from '../core/index.ts'
 
 /**
  * The seeded tensor of a type and shape.

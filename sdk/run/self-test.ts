@@ -4,8 +4,14 @@
  * onnxruntime's default level on AVX2), so the level starts at the fastest and steps down until the answers agree.
  */
 
+import {
+  type Graph,
+  OPTIMIZATION_LEVELS,
+  type OptimizationLevel,
+  type Session,
+  type Target,
+} from '../../targets/types.ts'
 import { type CallOptions, HardpackError, messageOf, throwIfAborted } from '../core/index.ts'
-import { type Graph, OPTIMIZATION_LEVELS, type OptimizationLevel, type Session, type Target } from '../../targets/types.ts'
 import { agrees, compare, type GoldenCase, type GoldenDifference, worst } from './golden.ts'
 
 /** One try at one target and level, in the order in which they were made. */
@@ -68,7 +74,11 @@ export async function start(
       const { session, difference, ...record } = attempt
       attempts.push(record)
       if (session && difference) {
-        onProgress?.({ stage: `self-test on ${target.name}`, done: OPTIMIZATION_LEVELS.length, total: OPTIMIZATION_LEVELS.length })
+        onProgress?.({
+          stage: `self-test on ${target.name}`,
+          done: OPTIMIZATION_LEVELS.length,
+          total: OPTIMIZATION_LEVELS.length,
+        })
         return { session, target, optimization, device: probe.device, difference }
       }
       if (record.outcome === 'failed') break
@@ -111,7 +121,11 @@ function failure(attempts: readonly Attempt[]): HardpackError {
     ? new HardpackError('SELF_TEST_FAILED', `The self-test expected the golden outputs, got other answers. ${list}`, {
         hint: 'Do not use this device for this model: add another target.',
       })
-    : new HardpackError('TARGET_UNAVAILABLE', `The model expected a target that can run it, got none. ${list || 'No target was given.'}`, {
-        hint: 'Add a target such as wasm().',
-      })
+    : new HardpackError(
+        'TARGET_UNAVAILABLE',
+        `The model expected a target that can run it, got none. ${list || 'No target was given.'}`,
+        {
+          hint: 'Add a target such as wasm().',
+        },
+      )
 }

@@ -13,9 +13,16 @@ export function fitShape(input: ValueEntry, length: number): number[] {
   const unknown = input.shape.filter((dim) => typeof dim === 'string').length
   const fits = unknown === 0 ? known === length : unknown === 1 && known > 0 && length % known === 0
   if (!fits) {
-    throw new HardpackError('INVALID_INPUT', `Input "${input.name}" expected elements for [${input.shape.join(',')}], got ${length}.`, {
-      hint: unknown > 1 ? 'Give a tensor {dtype, shape, data}: more than one dimension is open.' : 'Check the size of the array.',
-    })
+    throw new HardpackError(
+      'INVALID_INPUT',
+      `Input "${input.name}" expected elements for [${input.shape.join(',')}], got ${length}.`,
+      {
+        hint:
+          unknown > 1
+            ? 'Give a tensor {dtype, shape, data}: more than one dimension is open.'
+            : 'Check the size of the array.',
+      },
+    )
   }
   return input.shape.map((dim) => (typeof dim === 'number' ? dim : length / known))
 }

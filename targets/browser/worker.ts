@@ -26,12 +26,15 @@ function failureOf(error: unknown): Failure {
   return { code, message, hint, fatal: code === 'TARGET_UNAVAILABLE' || cause instanceof WebAssembly.RuntimeError }
 }
 
+/** Makes sure that a WebGPU session has a device, and tells the page when it is lost. */
 async function watchDevice(): Promise<void> {
   const device: GPUDevice | undefined = await ort.env.webgpu.device
-  if (!device || device === watched) return
+  if (!device) {
+    throw new HardpackError('TARGET_UNAVAILABLE', 'Target webgpu expected a device, got a session on another provider.')
+  }
+  if (device === watched) return
   watched = device
-  const { reason, message } = await device.lost
-  post({ type: 'lost', reason: message || reason })
+  void device.lost.then(({ reason, message }) => post({ type: 'lost', reason: message || reason }))
 }
 
 async function create(request: CreateRequest): Promise<Answers['create']> {
@@ -50,8 +53,8 @@ async function create(request: CreateRequest): Promise<Answers['create']> {
       { hint: `Serve ${request.mjs} and ${request.wasm}.`, cause: error },
     )
   }
-  if (provider === 'webgpu') void watchDevice()
   try {
+    if (provider === 'webgpu') await watchDevice()
     const answer = { inputs: valueInfos(session.inputMetadata), outputs: valueInfos(session.outputMetadata) }
     sessions.set(request.session, { session, target: provider })
     return answer
