@@ -2,7 +2,6 @@
 
 import { type CallOptions, concat, throwIfAborted } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
-import { MAX_MIXED } from '../bytes/mix.ts'
 import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
 import { BYTE } from './elements.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
@@ -11,8 +10,9 @@ import { type Part, splitTensors } from './split.ts'
 
 /** Parts shorter than this are tried in a pool: their latents and planes cost more than they save. */
 const SMALL = 1 << 10
-/** Mixed bytes decode a hundred times slower than a circuit, so they have to save at least this share. */
-const MIX_GAIN = 0.02
+/** Mixed bytes decode a thousand times slower than a circuit: they must be few, and save at least this share. */
+const MIX_GAIN = 0.1
+const MIX_LIMIT = 1 << 16
 
 interface Candidate extends EncodedChunk {
   readonly circuits: readonly string[]
@@ -60,7 +60,7 @@ function encodeParts(parts: readonly Part[]): Candidate {
   const raw = concat(parts.map((part) => part.bytes))
   const deflated = parts.map((part) => deflate(part.bytes).length)
   const candidates = [plain(CODECS.raw, 'raw', raw, parts), plain(CODECS.deflate, 'deflate', deflate(raw), parts)]
-  if (raw.length <= MAX_MIXED) candidates.push(plain(CODECS.mix, 'mix', mix(raw), parts))
+  if (raw.length <= MIX_LIMIT) candidates.push(plain(CODECS.mix, 'mix', mix(raw), parts))
 
   const cache: ChunkCache = { streams: new Map(), pools: new Map() }
   /** Parts without a circuit, and those that `pooled` names, as bytes: mixed if they are few. */
@@ -69,7 +69,7 @@ function encodeParts(parts: readonly Part[]): Candidate {
     const pool = parts.reduce((sum, part, i) => sum + (inPool[i] ? part.bytes.length : 0), 0)
     const byDeflate = parts.map((part, i) => (deflated[i] < part.bytes.length ? DEFLATE : RAW))
     const variants = [parts.map((part, i) => (inPool[i] ? byDeflate[i] : (part.stream ?? RAW)))]
-    if (pool > 0 && pool <= MAX_MIXED) variants.push(parts.map((part, i) => (inPool[i] ? MIX : (part.stream ?? RAW))))
+    if (pool > 0 && pool <= MIX_LIMIT) variants.push(parts.map((part, i) => (inPool[i] ? MIX : (part.stream ?? RAW))))
     const tried = variants.map((methods) => divided(parts, methods, cache))
     candidates.push(...tried)
     return tried[0]
