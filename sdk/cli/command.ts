@@ -85,6 +85,7 @@ export function count(n: number): string {
 
 /** What `--json` prints for an error. */
 export function errorRecord(error: unknown): { error: { code: string; message: string } } {
-  const code = error instanceof HardpackError ? error.code : 'UNEXPECTED'
+  const code =
+    error instanceof HardpackError ? error.code : error instanceof UsageError ? 'INVALID_ARGUMENT' : 'UNEXPECTED'
   return { error: { code, message: error instanceof Error ? error.message : String(error) } }
 }

@@ -40,15 +40,25 @@ function usage(name: string, command: Command): string {
   )
 }
 
+/** What `parseArgs` throws, as one sentence: the rest is advice about a file whose name begins with a dash. */
+function usageErrorOf(error: unknown): UsageError | undefined {
+  const { code } = error as { code?: unknown }
+  if (typeof code !== 'string' || !code.startsWith('ERR_PARSE_ARGS')) return undefined
+  return new UsageError(`${messageOf(error).split('. ')[0].replace(/\.$/, '')}.`)
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+  if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(`${overview()}\n`)
-    return name === undefined ? 2 : 0
+    return 0
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (!command) {
-    process.stderr.write(`hardpack: expected a command, got "${name}".\n\n${overview()}\n`)
+  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  const wantsJson = rest.includes('--json')
+  if (name === undefined || !command) {
+    const message = `expected a command, got ${name === undefined ? 'none' : `"${name}"`}.`
+    if (wantsJson) process.stdout.write(`${JSON.stringify(errorRecord(new UsageError(message)))}\n`)
+    process.stderr.write(`hardpack: ${message}\n\n${overview()}\n`)
     return 2
   }
   const display = progressDisplay(process.stderr)
@@ -56,7 +66,6 @@ async function main(argv: readonly string[]): Promise<number> {
     display.clear()
     process.stderr.write(`${line}\n`)
   }
-  const wantsJson = rest.includes('--json')
   const abort = new AbortController()
   process.once('SIGINT', () => abort.abort())
   try {
@@ -76,12 +85,12 @@ async function main(argv: readonly string[]): Promise<number> {
     return await command.run(args, { out, note, json: wantsJson, onProgress: display.onProgress, signal: abort.signal })
   } catch (error) {
     display.clear()
-    const isUsage =
-      error instanceof UsageError || String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS')
-    if (wantsJson) process.stdout.write(`${JSON.stringify(errorRecord(error))}\n`)
-    if (isUsage) note(`hardpack ${name}: ${messageOf(error)}\n\n${usage(name, command)}`)
-    else if (error instanceof HardpackError) note(`hardpack ${name}: ${error.message}`)
-    else note(`hardpack ${name}: unexpected: ${error instanceof Error ? error.stack : String(error)}`)
+    const failure = usageErrorOf(error) ?? error
+    const isUsage = failure instanceof UsageError
+    if (wantsJson) process.stdout.write(`${JSON.stringify(errorRecord(failure))}\n`)
+    if (isUsage) note(`hardpack ${name}: ${messageOf(failure)}\n\n${usage(name, command)}`)
+    else if (failure instanceof HardpackError) note(`hardpack ${name}: ${failure.message}`)
+    else note(`hardpack ${name}: unexpected: ${failure instanceof Error ? failure.stack : String(failure)}`)
     return isUsage ? 2 : 1
   }
 }

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { ValueEntry } from '../container/manifest.ts'
 import { bytesSource, HardpackError } from '../core/index.ts'
 import { inlineExternalData, locateWeights, signatureOf } from '../onnx/index.ts'
-import { readWhole, writeWhole } from '../pack/file.ts'
+import { checkOutput, readWhole, writeWhole } from '../pack/file.ts'
 import { inspect } from '../pack/inspect.ts'
 import { pack } from '../pack/pack.ts'
 import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
@@ -38,6 +38,7 @@ export const packCommand: Command = {
     const keyFile = text(args, 'key')
     const secretKeys = keyFile === undefined ? [] : [await secretKeyFile(keyFile)]
     const read = await readWhole(path)
+    await checkOutput(output, path)
     locateWeights(read) // Refuses what is no ONNX file before anything else looks at it.
     const model = await inlineExternalData(read, path)
     const { bytes, agreement } = await pack(model, {

@@ -27,7 +27,7 @@ export async function readTensor(path: string, input: ValueEntry): Promise<Tenso
   const kind = extname(path).toLowerCase()
   if (kind === '.npy') return parseNpy(bytes, path)
   if (kind === '.json') return parseJson(bytes, path, input)
-  return rawTensor(bytes, input)
+  return rawTensor(bytes, path, input)
 }
 
 const NPY_TYPES: Readonly<Record<string, DType>> = {
@@ -93,7 +93,14 @@ function parseJson(bytes: Uint8Array, path: string, input: ValueEntry): Tensor {
   return { dtype, shape: isFlat ? fitShape(input, flat.length) : shape, data }
 }
 
-function rawTensor(bytes: Uint8Array, input: ValueEntry): Tensor {
+function rawTensor(bytes: Uint8Array, path: string, input: ValueEntry): Tensor {
   const width = byteLength(input.dtype, 1)
+  if (bytes.length % width !== 0) {
+    throw new HardpackError(
+      'INVALID_INPUT',
+      `"${path}" expected raw elements of ${input.dtype}, ${width} bytes each, got ${bytes.length} bytes.`,
+      { hint: 'Give raw bytes, or a file whose name ends with .npy or .json.' },
+    )
+  }
   return tensorOf(input.dtype, fitShape(input, bytes.length / width), bytes)
 }

@@ -1,6 +1,6 @@
 /** `hardpack unpack model.hpk -o model.onnx` */
 
-import { fileSource, writeWhole } from '../pack/file.ts'
+import { checkOutput, fileSource, writeWhole } from '../pack/file.ts'
 import { unpack } from '../pack/verify.ts'
 import { type Command, count, onlyFile, required, text } from './command.ts'
 import { publicKeyArgument } from './keys.ts'
@@ -19,6 +19,10 @@ export const unpackCommand: Command = {
     const key = text(args, 'key')
     const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
     const source = await fileSource(path)
+    await checkOutput(output, path).catch(async (error) => {
+      await source.close()
+      throw error
+    })
     const onnx = await unpack(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
       source.close(),
     )

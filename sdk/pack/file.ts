@@ -1,7 +1,8 @@
 /** Files in Node: reading by ranges, and writing so that no half-written file is ever seen under its name. */
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { access, constants, type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { checkRange, HardpackError, messageOf, type Source } from '../core/index.ts'
 
@@ -57,6 +58,32 @@ export async function readWhole(path: string): Promise<Uint8Array> {
 }
 
 /**
+ * Checks, before long work, that its result can be written: the folder is there, and the path is neither a folder nor the
+ * input itself.
+ *
+ * @throws HardpackError `IO`, or `INVALID_ARGUMENT` for the input itself.
+ */
+export async function checkOutput(output: string, input: string): Promise<void> {
+  let there: Stats | undefined
+  try {
+    await access(dirname(output), constants.W_OK)
+    there = await stat(output).catch((error) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    if (there?.isDirectory()) throw new Error('a folder')
+  } catch (error) {
+    throw unwritable(output, error)
+  }
+  const source = await stat(input).catch(() => undefined)
+  if (there && source && there.dev === source.dev && there.ino === source.ino) {
+    throw new HardpackError('INVALID_ARGUMENT', `The output expected another file than the input, got "${output}".`, {
+      hint: 'Choose another name with -o.',
+    })
+  }
+}
+
+/**
  * Writes a file under a temporary name beside it and renames it when it is complete.
  *
  * @throws HardpackError `IO` when it cannot be written; nothing is left behind.
@@ -74,11 +101,15 @@ export async function writeWhole(path: string, bytes: Uint8Array | string, mode 
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}) // The folder itself may be missing.
-    throw new HardpackError('IO', `The output expected a path that can be written, got "${path}" (${reason(error)}).`, {
-      hint: 'Create its folder or choose another path.',
-      cause: error,
-    })
+    throw unwritable(path, error)
   }
+}
+
+function unwritable(path: string, error: unknown): HardpackError {
+  return new HardpackError('IO', `The output expected a path that can be written, got "${path}" (${reason(error)}).`, {
+    hint: 'Create its folder or choose another path.',
+    cause: error,
+  })
 }
 
 function unreadable(path: string, error: unknown): HardpackError {

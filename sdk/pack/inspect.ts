@@ -20,6 +20,7 @@ export interface Inspection {
     /** Where the package's bytes go. */
     readonly sections: { readonly container: number; readonly graphs: number; readonly weights: number }
   }
+  /** The weights that were taken out of the graphs; `pack` leaves those below 1 KiB in. */
   readonly tensors: readonly {
     readonly name: string
     readonly dtype: string

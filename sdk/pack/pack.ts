@@ -52,6 +52,9 @@ export interface PackResult {
   readonly agreement: Reference['agreement']
 }
 
+/** Smaller weights stay in the skeleton: an entry in the manifest costs more than a circuit would save. */
+const MIN_WEIGHT_BYTES = 1024
+
 const { version } = createRequire(import.meta.url)('hardpack/package.json') as { version: string }
 
 /**
@@ -66,7 +69,7 @@ const { version } = createRequire(import.meta.url)('hardpack/package.json') as {
  */
 export async function pack(model: Uint8Array, options: PackOptions): Promise<PackResult> {
   const { signal, onProgress } = options
-  const locations = locateWeights(model)
+  const locations = locateWeights(model, { minBytes: MIN_WEIGHT_BYTES })
   const graph = readModel(model)
   const signature = signatureOf(graph)
   const reference = await takeReference({ model }, signature.inputs, {
