@@ -6,6 +6,7 @@ import { concat, type DType, HardpackError, rng } from '../sdk/core/index.ts'
 import {
   CODECS,
   type Decoder,
+  describeChunk,
   encodeBytes,
   encodeWeights,
   typescriptDecoder,
@@ -78,7 +79,20 @@ async function roundTrip(tensors: readonly WeightTensor[]): Promise<Awaited<Retu
       )
     })
   }
-  for (const chunk of encoded.chunks) assert.ok(chunk.rawLength <= 1 << 22 && chunk.bytes.length <= chunk.rawLength)
+  for (const { codec, bytes, rawLength } of encoded.chunks) {
+    assert.ok(rawLength <= 1 << 22 && bytes.length <= rawLength)
+    const segments = describeChunk(codec, bytes, rawLength)
+    assert.equal(
+      segments.reduce((sum, segment) => sum + segment.packedBytes, 0),
+      bytes.length,
+    )
+    let end = 0
+    for (const { start, length } of segments) {
+      assert.equal(start, end)
+      end += length
+    }
+    assert.equal(end, rawLength)
+  }
   return encoded
 }
 
@@ -170,6 +184,11 @@ test('bytes of any kind come back, and text beats deflate', async () => {
   const chunks = await encodeBytes(large)
   assert.equal(chunks.length, 3)
   assert.deepEqual(concat(decodeAll(decoders[0], chunks)), large)
+})
+
+test('a tensor whose bytes do not fit its shape is refused', async () => {
+  const tensor = { dtype: 'float32', shape: [3], bytes: new Uint8Array(11) } as const
+  await assert.rejects(encodeWeights([tensor]), { code: 'INVALID_ARGUMENT' })
 })
 
 test('an aborted signal stops both encoders', async () => {

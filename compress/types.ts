@@ -20,7 +20,7 @@ export interface EncodedChunk {
 }
 
 export interface EncodedTensor {
-  /** `A` (scale circuit), `raw`, or the byte codec that was smallest. */
+  /** `A` (scale circuit), `Q` (its form for integers), `raw`, or the byte codec that was smallest; joined by `+` if several. */
   readonly circuit: string
   /** Raw ranges `[start, start + length)` of decoded chunks that make up the tensor, in order. */
   readonly ranges: readonly { readonly chunk: number; readonly start: number; readonly length: number }[]

@@ -1,5 +1,6 @@
 /** hardpack in Node: what the browser entry has, and paths of files. */
 
+import { fileURLToPath } from 'node:url'
 import { type OpenOptions, open as openInput, type PackageInput } from './open/open.ts'
 import { fileSource } from './pack/file.ts'
 import type { Model } from './run/model.ts'
@@ -7,13 +8,23 @@ import type { Model } from './run/model.ts'
 export * from './index.ts'
 
 /**
- * Opens a package; a string that is not an http address is the path of a file. Otherwise as in the browser.
+ * Opens a package; a string that is not an http address is the path of a file, and so is a `file:` URL. Otherwise as in
+ * the browser.
  *
  * @example
- * const model = await open('model.hpk', { targets: [node()], trustedKeys: ['6f1d…'] })
+ * const model = await open(new URL('model.hpk', import.meta.url), { targets: [node()], trustedKeys: ['6f1d…'] })
  */
 export async function open(input: PackageInput, options: OpenOptions): Promise<Model> {
-  if (typeof input !== 'string' || /^https?:/i.test(input)) return openInput(input, options)
-  const source = await fileSource(input)
+  const path = pathOf(input)
+  if (path === undefined) return openInput(input, options)
+  const source = await fileSource(path)
   return openInput(source, options).finally(() => source.close())
+}
+
+function pathOf(input: PackageInput): string | undefined {
+  const isUrl = input instanceof URL
+  if (!isUrl && typeof input !== 'string') return undefined
+  const text = String(input)
+  if (/^file:/i.test(text)) return fileURLToPath(text)
+  return isUrl || /^https?:/i.test(text) ? undefined : text
 }

@@ -56,12 +56,9 @@ function huffman(lengths: Uint8Array): Huffman {
   return { bits, entries }
 }
 
-let fixed: [Huffman, Huffman] | undefined
-
 function fixedCodes(): [Huffman, Huffman] {
   const literals = new Uint8Array(288).fill(8).fill(9, 144, 256).fill(7, 256, 280)
-  fixed ??= [huffman(literals), huffman(new Uint8Array(32).fill(5))]
-  return fixed
+  return [huffman(literals), huffman(new Uint8Array(32).fill(5))]
 }
 
 /**
@@ -76,6 +73,7 @@ export function inflate(bytes: Uint8Array, out: Uint8Array): void {
   let buffer = 0
   let available = 0
   let filled = 0
+  let fixed: [Huffman, Huffman] | undefined
 
   const need = (count: number): void => {
     while (available < count) {
@@ -168,8 +166,10 @@ export function inflate(bytes: Uint8Array, out: Uint8Array): void {
     last = take(1)
     const type = take(2)
     if (type === 0) stored()
-    else if (type === 1) compressed(fixedCodes())
-    else if (type === 2) compressed(dynamicCodes())
+    else if (type === 1) {
+      fixed ??= fixedCodes()
+      compressed(fixed)
+    } else if (type === 2) compressed(dynamicCodes())
     else throw corrupt('block type 0, 1 or 2, got 3')
   }
   position -= available >>> 3

@@ -3,7 +3,7 @@
  * the value that holds, and a reader ignores what it is given. So a format is stated once, and its reader and its
  * writer cannot disagree.
  *
- * A model of a bit is a u32: 22 bits of probability that the bit is 1, and a count of up to 255 in the low 10 bits; it
+ * A model of a bit is 32 bits: 22 bits of probability that the bit is 1, and a count of up to 255 in the low 10 bits; it
  * moves by 1 / (count + 1.5) a step (the state map of Mahoney's lpaq).
  */
 
@@ -21,35 +21,35 @@ const COUNT_LIMIT = 255
 const EVEN = 0x8000
 
 /** `count` models that expect 0 and 1 alike. */
-export function bitModels(count: number): Uint32Array {
-  return new Uint32Array(count).fill(0x80000000)
+export function bitModels(count: number): Int32Array {
+  return new Int32Array(count).fill(0x80000000 | 0)
 }
 
-export function codeBit(coder: BitCoder, models: Uint32Array, index: number, bit: number): number {
+export function codeBit(coder: BitCoder, models: Int32Array, index: number, bit: number): number {
   const model = models[index]
   const coded = coder.code(Math.max(1, model >>> 16), bit)
   const count = model & 1023
   const step = Math.imul(((coded << 22) - (model >>> 10)) >> 3, (16384 / (count + count + 3)) | 0) & ~1023
-  models[index] = model + step + (count < COUNT_LIMIT ? 1 : 0)
+  models[index] = (model + step + (count < COUNT_LIMIT ? 1 : 0)) | 0
   return coded
 }
 
 /** A number of `width` bits, most significant first, each bit in the context of those before; `1 << width` models. */
-export function codeTree(coder: BitCoder, models: Uint32Array, width: number, value: number): number {
+export function codeTree(coder: BitCoder, models: Int32Array, width: number, value: number): number {
   let node = 1
   for (let bit = width - 1; bit >= 0; bit--) node = node * 2 + codeBit(coder, models, node, (value >>> bit) & 1)
   return node - (1 << width)
 }
 
 /** Models for `codeNumber`: 32 for the length in bits, and 4 a length for the two bits below the leading one. */
-export const numberModels = (): Uint32Array => bitModels(160)
+export const numberModels = (): Int32Array => bitModels(160)
 
 /**
  * A number from 0 to 2^24 - 2, Elias gamma with an adaptive length and adaptive leading bits.
  *
  * @throws HardpackError `CHUNK_CORRUPT` for a length over 24 bits.
  */
-export function codeNumber(coder: BitCoder, models: Uint32Array, value: number): number {
+export function codeNumber(coder: BitCoder, models: Int32Array, value: number): number {
   const given = 31 - Math.clz32(value + 1)
   let length = 0
   while (codeBit(coder, models, length, length < given ? 1 : 0)) {
@@ -69,10 +69,10 @@ export function codeNumber(coder: BitCoder, models: Uint32Array, value: number):
 }
 
 /** Models for `codeSigned`: is it 0, its sign, and the unary steps of its size. */
-export const signedModels = (): Uint32Array => bitModels(36)
+export const signedModels = (): Int32Array => bitModels(36)
 
 /** A small signed number: zero, sign, size in unary with a model a step. At most 512 either way. */
-export function codeSigned(coder: BitCoder, models: Uint32Array, value: number): number {
+export function codeSigned(coder: BitCoder, models: Int32Array, value: number): number {
   if (codeBit(coder, models, 0, value === 0 ? 1 : 0)) return 0
   const negative = codeBit(coder, models, 1, value < 0 ? 1 : 0)
   const given = Math.abs(value)

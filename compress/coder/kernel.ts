@@ -20,7 +20,7 @@ export interface Kernel {
   readonly output: Uint8Array
 
   /**
-   * Writes the classes of weights [at, at + count) of the block: row[i] + pattern[j], beginning in row 0 at pattern
+   * Writes the classes of weights [at, at + count) of the block: min(255, row[i] + pattern[j]), beginning in row 0 at pattern
    * element `first`, over `length` pattern elements a row.
    */
   spread(at: number, count: number, first: number, length: number): void
@@ -29,10 +29,12 @@ export interface Kernel {
   /**
    * Joins symbols and planes into elements of `stream` in `output`.
    *
+   * @param living added to the top of classes below 128
+   * @param dead added to the top of the others
    * @param planes where the planes begin in `input`
    * @returns how many of the `escapes` escapes were used; -1 when there were too few
    */
-  merge(stream: number, count: number, origin: number, planes: number, escapes: number): number
+  merge(stream: number, count: number, living: number, dead: number, planes: number, escapes: number): number
 }
 
 /** Bytes of scratch that 16-byte stores may run over. */
@@ -63,7 +65,7 @@ export function typescriptKernel(): Kernel {
       let row = 0
       let column = first
       for (let i = at; i < at + count; i++) {
-        classes[i] = rows[row] + pattern[column]
+        classes[i] = Math.min(255, rows[row] + pattern[column])
         if (++column === length) {
           column = 0
           row++
@@ -71,7 +73,7 @@ export function typescriptKernel(): Kernel {
       }
     },
     symbols: (count, mask, words) => decodeBlock(input, words, tables, classes, mask, count, symbols),
-    merge(stream, count, origin, planes, available) {
+    merge(stream, count, living, dead, planes, available) {
       if (stream === 3) {
         output.set(symbols.subarray(0, count))
         return 0
@@ -84,7 +86,7 @@ export function typescriptKernel(): Kernel {
       const second = first + 16 * Math.ceil(count / 32)
       for (let i = 0; i < count; i++) {
         const symbol = symbols[i]
-        let top = symbol + (classes[i] & ~3) + origin
+        let top = symbol + (classes[i] & ~3) + (classes[i] < 128 ? living : dead)
         if (symbol === 0) top = 0
         else if (symbol === 1) {
           if (used === available) return -1

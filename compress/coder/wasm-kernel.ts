@@ -11,7 +11,7 @@ interface Exports {
   offset(index: number): number
   spread(at: number, count: number, first: number, length: number): void
   symbols(count: number, mask: number, words: number): number
-  merge(stream: number, count: number, origin: number, planes: number, escapes: number): number
+  merge(stream: number, count: number, living: number, dead: number, planes: number, escapes: number): number
 }
 
 /**

@@ -1,143 +1,112 @@
-/**
- * Decodes a chunk of weights:
- *
- *     varint length of the header | header (arithmetic coded)
- *     streams in order of their number, each in blocks of 64 Ki elements: 32 states u32, words u16, planes
- *     pools of the bytes of segments without a circuit: raw, deflated, mixed
- *
- * All lengths are known, and checked against the chunk's, before a stream is decoded.
- */
+/** Decodes a chunk of weights: each stream by the kernel, block by block, and each pool by its byte codec. */
 
 import { inflate } from '../bytes/inflate.ts'
 import { unmix } from '../bytes/mix.ts'
-import { bitReader } from '../coder/bit-reader.ts'
 import type { Kernel } from '../coder/kernel.ts'
-import { BLOCK, buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
+import { buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
 import { BYTE, ELEMENTS, planesLength } from './elements.ts'
-import { codeHeader, DEFLATE, type Header, MIX, RAW, type Segment, type Stream } from './header.ts'
+import { DEFLATE, MIX, RAW, SATURATED, type Segment, type Stream } from './header.ts'
+import { blockSize, layoutOf, type Placed, type Section } from './layout.ts'
 
-/** The largest chunk, raw or encoded. */
-const MAX_CHUNK = 1 << 22
-
-interface Placed {
-  readonly segment: Segment
-  /** Where the segment's bytes begin in the chunk. */
-  readonly offset: number
-}
-
-function headerOf(bytes: Uint8Array, rawLength: number): { header: Header; end: number } {
-  let length = 0
-  let position = 0
-  for (let shift = 0; ; shift += 7) {
-    if (position >= bytes.length || shift > 21) throw corrupt('the length of its header, got none')
-    const byte = bytes[position++]
-    length |= (byte & 127) << shift
-    if (byte < 128) {
-      if (byte === 0 && shift > 0) throw corrupt('a shortest length of its header, got a longer one')
-      break
-    }
+/** The class pattern of a row: b_c + d_k. */
+function patternOf({ latents: [, columns, inner] }: Segment): Uint8Array {
+  const pattern = new Uint8Array(columns.length * inner.length)
+  for (let c = 0, i = 0; c < columns.length; c++) {
+    for (let k = 0; k < inner.length; k++) pattern[i++] = Math.min(SATURATED, columns[c] + inner[k])
   }
-  if (length > bytes.length - position) throw corrupt(`a header of ${length} bytes, got ${bytes.length - position}`)
-  const reader = bitReader(bytes.subarray(position, position + length))
-  const header = codeHeader(reader, rawLength)
-  reader.finish()
-  return { header, end: position + length }
+  return pattern
 }
 
-const blockSize = (count: number, block: number): number => Math.min(BLOCK, count - block * BLOCK)
+/** A run of a segment's elements inside one block. */
+interface Run {
+  readonly placed: Placed
+  /** Its first element, in the segment and in the block. */
+  readonly first: number
+  readonly at: number
+  readonly count: number
+}
 
-/** Decodes one stream into the places of its segments. */
-function decodeStream(
-  kernel: Kernel,
-  number: number,
-  stream: Stream,
-  placed: readonly Placed[],
-  bytes: Uint8Array,
-  out: Uint8Array,
-): void {
-  const element = ELEMENTS[number]
+/** Cuts the segments of a stream into runs, block by block. */
+function runsOf(placed: readonly Placed[], count: number, blocks: number): Run[][] {
+  const runs: Run[][] = []
+  let index = 0
+  let first = 0
+  for (let block = 0; block < blocks; block++) {
+    const size = blockSize(count, block)
+    const own: Run[] = []
+    for (let at = 0; at < size; ) {
+      const run = Math.min(size - at, placed[index].segment.count - first)
+      own.push({ placed: placed[index], first, at, count: run })
+      at += run
+      first += run
+      if (first === placed[index].segment.count) {
+        index++
+        first = 0
+      }
+    }
+    runs.push(own)
+  }
+  return runs
+}
+
+function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uint8Array): void {
+  const { method, count, placed, bytes } = section
+  const element = ELEMENTS[method]
   for (let i = 0; i < stream.tables.length; i++) {
     buildTable(stream.tables[i], kernel.tables.subarray(i * TOTAL, (i + 1) * TOTAL))
   }
-  const total = placed.reduce((sum, { segment }) => sum + segment.count, 0)
-  const patterns = new Map<Segment, Uint8Array>()
   let position = 0
   let escaped = 0
-  let index = 0
-  let begun = 0
-  for (let block = 0; block < stream.words.length; block++) {
-    const count = blockSize(total, block)
-    const planes = STATE_BYTES + 2 * stream.words[block]
-    const length = planes + planesLength(element, count)
-    kernel.input.set(bytes.subarray(position, position + length))
-    position += length
+  let segment: Segment | undefined
+  let pattern: Uint8Array = new Uint8Array(0)
+  for (const [block, runs] of runsOf(placed, count, stream.words.length).entries()) {
+    const size = blockSize(count, block)
+    const words = stream.words[block]
+    const planes = STATE_BYTES + 2 * words
+    const end = position + planes + planesLength(element, size)
+    kernel.input.set(bytes.subarray(position, end))
+    position = end
 
-    const runs: { offset: number; at: number; bytes: number; center: number }[] = []
-    for (let at = 0; at < count; ) {
-      const { segment, offset } = placed[index]
-      const [rows, columns, inner] = segment.latents
-      const width = columns.length * inner.length
-      const run = Math.min(count - at, segment.count - begun)
-      let pattern = patterns.get(segment)
-      if (!pattern) {
-        pattern = patternOf(columns, inner)
-        patterns.set(segment, pattern)
+    for (const run of runs) {
+      if (run.placed.segment !== segment) {
+        segment = run.placed.segment
+        pattern = patternOf(segment)
       }
-      const row = Math.floor(begun / width)
+      const row = Math.floor(run.first / pattern.length)
       kernel.pattern.set(pattern)
-      kernel.rows.set(rows.subarray(row, Math.ceil((begun + run) / width)))
-      kernel.spread(at, run, begun - row * width, width)
-      runs.push({
-        offset: offset + begun * element.bytes,
-        at: at * element.bytes,
-        bytes: run * element.bytes,
-        center: segment.center,
-      })
-      at += run
-      begun += run
-      if (begun === segment.count) {
-        patterns.delete(segment)
-        begun = 0
-        index++
-      }
+      kernel.rows.set(segment.latents[0].subarray(row, Math.ceil((run.first + run.count) / pattern.length)))
+      kernel.spread(run.at, run.count, run.first - row * pattern.length, pattern.length)
     }
-
-    if (!kernel.symbols(count, number === BYTE ? 255 : 3, stream.words[block])) {
+    if (!kernel.symbols(size, method === BYTE ? 255 : 3, words)) {
       throw corrupt('a coder that ends where it began, got another state')
     }
-    const escapes = stream.escapes.subarray(escaped, escaped + count)
+    const escapes = stream.escapes.subarray(escaped, escaped + size)
     kernel.escapes.set(escapes)
-    const used = kernel.merge(number, count, stream.origin, planes, escapes.length)
+    const used = kernel.merge(method, size, stream.origins[0], stream.origins[1], planes, escapes.length)
     if (used < 0) throw corrupt(`${stream.escapes.length} escapes, got more`)
     escaped += used
-    for (const run of runs) {
-      const target = out.subarray(run.offset, run.offset + run.bytes)
-      target.set(kernel.output.subarray(run.at, run.at + run.bytes))
-      if (run.center !== 0) for (let i = 0; i < target.length; i++) target[i] += run.center
+
+    for (const { placed: own, first, at, count: length } of runs) {
+      const start = own.offset + first * element.bytes
+      const target = out.subarray(start, start + length * element.bytes)
+      target.set(kernel.output.subarray(at * element.bytes, (at + length) * element.bytes))
+      const { center } = own.segment
+      if (center !== 0) for (let i = 0; i < target.length; i++) target[i] += center
     }
   }
   if (escaped !== stream.escapes.length) throw corrupt(`${stream.escapes.length} escapes, got ${escaped}`)
 }
 
-function patternOf(columns: Uint8Array, inner: Uint8Array): Uint8Array {
-  const pattern = new Uint8Array(columns.length * inner.length)
-  for (let c = 0, i = 0; c < columns.length; c++) {
-    for (let k = 0; k < inner.length; k++) pattern[i++] = columns[c] + inner[k]
-  }
-  return pattern
-}
-
-/** Decodes the bytes of one pool and hands them out to its segments. */
-function decodePool(method: number, encoded: Uint8Array, placed: readonly Placed[], out: Uint8Array): void {
-  const total = placed.reduce((sum, { segment }) => sum + segment.count, 0)
-  const bytes = method === RAW ? encoded : new Uint8Array(total)
-  if (method === DEFLATE) inflate(encoded, bytes)
-  if (method === MIX) unmix(encoded, bytes)
+/** Decodes the bytes of a pool and hands them out to its segments. */
+function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
+  const pool = method === RAW ? bytes : new Uint8Array(count)
+  if (method === DEFLATE) inflate(bytes, pool)
+  if (method === MIX) unmix(bytes, pool)
   let position = 0
-  for (const { segment, offset } of placed) {
-    out.set(bytes.subarray(position, position + segment.count), offset)
-    position += segment.count
+  for (const { offset, length } of placed) {
+    out.set(pool.subarray(position, position + length), offset)
+    position += length
   }
 }
 
@@ -148,36 +117,8 @@ function decodePool(method: number, encoded: Uint8Array, placed: readonly Placed
  * @throws HardpackError `CHUNK_CORRUPT`.
  */
 export function decodeWeights(kernel: Kernel, bytes: Uint8Array, out: Uint8Array): void {
-  if (out.length > MAX_CHUNK || bytes.length > 2 * MAX_CHUNK) {
-    throw corrupt(`at most ${MAX_CHUNK} bytes, got ${bytes.length} for ${out.length}`)
-  }
-  const { header, end } = headerOf(bytes, out.length)
-  const byMethod: Placed[][] = Array.from({ length: MIX + 1 }, () => [])
-  let offset = 0
-  for (const segment of header.segments) {
-    byMethod[segment.method].push({ segment, offset })
-    offset += segment.count * (segment.method < RAW ? ELEMENTS[segment.method].bytes : 1)
-  }
-
-  const elements = byMethod.map((placed) => placed.reduce((sum, { segment }) => sum + segment.count, 0))
-  const lengths = elements.map((count, method) => {
-    if (method === RAW) return count
-    if (method > RAW) return header.pools[method - DEFLATE]
-    const words = header.streams[method]?.words ?? []
-    return words.reduce(
-      (sum, used, block) => sum + STATE_BYTES + 2 * used + planesLength(ELEMENTS[method], blockSize(count, block)),
-      0,
-    )
-  })
-  const expected = lengths.reduce((sum, length) => sum + length, end)
-  if (expected !== bytes.length) throw corrupt(`${expected} bytes, got ${bytes.length}`)
-
-  let position = end
-  for (let method = 0; method < byMethod.length; method++) {
-    const part = bytes.subarray(position, position + lengths[method])
-    position += lengths[method]
-    const stream = header.streams[method]
-    if (stream) decodeStream(kernel, method, stream, byMethod[method], part, out)
-    else if (elements[method] > 0) decodePool(method, part, byMethod[method], out)
+  for (const section of layoutOf(bytes, out.length)) {
+    if (section.stream) decodeStream(kernel, section, section.stream, out)
+    else decodePool(section, out)
   }
 }

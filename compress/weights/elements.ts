@@ -40,6 +40,8 @@ const OF_DTYPE: Partial<Record<DType, number>> = {
   float16: FLOAT16,
   int8: BYTE,
   uint8: BYTE,
+  int32: BYTE,
+  int64: BYTE,
 }
 
 /** The stream that codes elements of a type; `undefined` for types that only byte codecs take. */

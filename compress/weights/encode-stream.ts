@@ -5,7 +5,7 @@ import { planeBytes, setPlaneElement } from '../coder/planes.ts'
 import { BLOCK, SYMBOLS } from '../coder/rans.ts'
 import { encodeBlock, frequenciesOf } from '../coder/rans-encode.ts'
 import { BYTE, ELEMENTS, planesLength } from './elements.ts'
-import { ESCAPE, type Segment, type Stream } from './header.ts'
+import { ESCAPE, SATURATED, type Segment, type Stream } from './header.ts'
 import { type Learned, learn, type Sample, symbolOf } from './learn.ts'
 import type { Part } from './split.ts'
 
@@ -98,9 +98,9 @@ export function encodeStream(number: number, parts: readonly Part[]): EncodedStr
     for (let r = 0, i = 0; r < a.length; r++) {
       for (let c = 0; c < b.length; c++) {
         for (let k = 0; k < d.length; k++, i++, at++) {
-          const cls = a[r] + b[c] + d[k]
+          const cls = Math.min(SATURATED, a[r] + b[c] + d[k])
           const value = source.values[i]
-          let symbol = symbolOf(number, value, cls, learned.origin)
+          let symbol = symbolOf(number, value, cls, learned.origins)
           if (number !== BYTE && tables[cls & mask][symbol] === 0) symbol = ESCAPE
           if (number !== BYTE && symbol === ESCAPE) escapes.push(value)
           classes[at] = cls
@@ -128,6 +128,6 @@ export function encodeStream(number: number, parts: readonly Part[]): EncodedStr
     }
     blocks.push(block.bytes, planes)
   }
-  const stream = { tables, origin: learned.origin, escapes: Uint16Array.from(escapes), words }
+  const stream = { tables, origins: learned.origins, escapes: Uint16Array.from(escapes), words }
   return { stream, bytes: concat(blocks), segments, bits }
 }

@@ -1,18 +1,27 @@
 /** Weights into chunks: each part by the circuit or byte codec that makes its chunk smallest, everything counted. */
 
-import { type CallOptions, concat, throwIfAborted } from '../../sdk/core/index.ts'
+import {
+  byteLength,
+  type CallOptions,
+  concat,
+  elementCount,
+  HardpackError,
+  throwIfAborted,
+} from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
 import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
-import { BYTE } from './elements.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
-import { DEFLATE, MIX, RAW } from './header.ts'
+import { circuitOf, DEFLATE, MIX, RAW } from './header.ts'
 import { type Part, splitTensors } from './split.ts'
 
 /** Parts shorter than this are tried in a pool: their latents and planes cost more than they save. */
 const SMALL = 1 << 10
-/** Mixed bytes decode a thousand times slower than a circuit: they must be few, and save at least this share. */
-const MIX_GAIN = 0.1
+/**
+ * Mixed bytes decode a thousand times slower than a circuit: they are tried in chunks up to this length, where that is
+ * no matter, and have to save this share.
+ */
 const MIX_LIMIT = 1 << 16
+const MIX_GAIN = 0.15
 
 interface Candidate extends EncodedChunk {
   readonly circuits: readonly string[]
@@ -20,11 +29,6 @@ interface Candidate extends EncodedChunk {
   readonly shares: readonly number[]
   /** The length by which candidates are compared. */
   readonly price: number
-}
-
-function circuitOf(method: number): string {
-  if (method < RAW) return method === BYTE ? 'Q' : 'A'
-  return method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
 }
 
 /** The chunk as one string of bytes under a byte codec. */
@@ -63,13 +67,14 @@ function encodeParts(parts: readonly Part[]): Candidate {
   if (raw.length <= MIX_LIMIT) candidates.push(plain(CODECS.mix, 'mix', mix(raw), parts))
 
   const cache: ChunkCache = { streams: new Map(), pools: new Map() }
-  /** Parts without a circuit, and those that `pooled` names, as bytes: mixed if they are few. */
+  /** Parts without a circuit, and those that `pooled` names, as bytes: mixed, too, in a small chunk. */
   const add = (pooled: (part: Part, index: number) => boolean): Candidate => {
     const inPool = parts.map((part, i) => part.stream === undefined || pooled(part, i))
     const pool = parts.reduce((sum, part, i) => sum + (inPool[i] ? part.bytes.length : 0), 0)
     const byDeflate = parts.map((part, i) => (deflated[i] < part.bytes.length ? DEFLATE : RAW))
     const variants = [parts.map((part, i) => (inPool[i] ? byDeflate[i] : (part.stream ?? RAW)))]
-    if (pool > 0 && pool <= MIX_LIMIT) variants.push(parts.map((part, i) => (inPool[i] ? MIX : (part.stream ?? RAW))))
+    if (pool > 0 && raw.length <= MIX_LIMIT)
+      variants.push(parts.map((part, i) => (inPool[i] ? MIX : (part.stream ?? RAW))))
     const tried = variants.map((methods) => divided(parts, methods, cache))
     candidates.push(...tried)
     return tried[0]
@@ -93,6 +98,12 @@ export async function encodeWeights(
   tensors: readonly WeightTensor[],
   options: CallOptions = {},
 ): Promise<EncodedWeights> {
+  for (const { dtype, shape, bytes } of tensors) {
+    const expected = byteLength(dtype, elementCount(shape))
+    if (bytes.length === expected) continue
+    const tensor = `${dtype}[${shape.join(',')}]`
+    throw new HardpackError('INVALID_ARGUMENT', `Tensor ${tensor} expected ${expected} bytes, got ${bytes.length}.`)
+  }
   const split = splitTensors(tensors)
   const chunks: EncodedChunk[] = []
   const ranges = tensors.map((): { chunk: number; start: number; length: number }[] => [])

@@ -3,7 +3,7 @@
  * once for reading and writing (see `coder/bits.ts`); every number is checked where it is read.
  *
  * A segment is a run of elements seen as rows × columns × inner. Its circuit is a sum unit whose branch is transmitted:
- * the class of element (r, c, k) is q = a_r + b_c + d_k. A class chooses a table; the table codes a symbol.
+ * the class of element (r, c, k) is q = min(255, a_r + b_c + d_k). A class chooses a table; the table codes a symbol.
  */
 
 import {
@@ -26,11 +26,22 @@ export const DEFLATE = 5
 export const MIX = 6
 const METHOD_BITS = 3
 
+/** The name of a method in reports. */
+export function circuitOf(method: number): string {
+  if (method < RAW) return method === BYTE ? 'Q' : 'A'
+  return method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
+}
+
 export const SCALE_TABLES = 4
 export const ZERO = 0
 export const ESCAPE = 1
-/** The largest class: a byte. */
-const MAX_CLASS = 255
+/** The largest class: latents add up with saturation. */
+export const SATURATED = 255
+/**
+ * Classes from here on have an origin of their own: channels that weight decay has killed lie a hundred octaves below the living,
+ * and a dead row stays dead where it crosses a dead column, which is why sums saturate.
+ */
+export const DEAD_CLASSES = 128
 /** Rows are spread over a pattern of columns × inner that has to fit a block. */
 export const MAX_PATTERN = BLOCK
 const MAX_SEGMENTS = 1 << 16
@@ -48,8 +59,8 @@ export interface Segment {
 export interface Stream {
   /** Frequencies of 256 symbols by table number. */
   readonly tables: readonly Uint16Array[]
-  /** top = symbol + (class & ~3) + origin, modulo 2^topBits. */
-  readonly origin: number
+  /** top = symbol + (class & ~3) + origin of the class' half, modulo 2^topBits. */
+  readonly origins: readonly [number, number]
   /** The `top` of each escaped element, in order. */
   readonly escapes: Uint16Array
   /** u16 words of each block. */
@@ -64,16 +75,16 @@ export interface Header {
   readonly pools: readonly [number, number]
 }
 
-function codeLatents(coder: BitCoder, models: readonly Uint32Array[], length: number, given?: Uint8Array): Uint8Array {
+function codeLatents(coder: BitCoder, models: readonly Int32Array[], length: number, given?: Uint8Array): Uint8Array {
   const [numbers, flags, signed] = models
   const flat = codeBit(coder, flags, 0, given?.every((value) => value === given[0]) ? 1 : 0)
   const first = codeNumber(coder, numbers, given ? (flat ? given[0] : medianOf(given)) : 0)
-  if (first > MAX_CLASS) throw corrupt(`a class up to ${MAX_CLASS}, got ${first}`)
+  if (first > SATURATED) throw corrupt(`a class up to ${SATURATED}, got ${first}`)
   const values = new Uint8Array(length).fill(first)
   if (flat) return values
   for (let i = 0; i < length; i++) {
     const value = first + codeSigned(coder, signed, given ? given[i] - first : 0)
-    if (value < 0 || value > MAX_CLASS) throw corrupt(`a class from 0 to ${MAX_CLASS}, got ${value}`)
+    if (value < 0 || value > SATURATED) throw corrupt(`a class from 0 to ${SATURATED}, got ${value}`)
     values[i] = value
   }
   return values
@@ -110,8 +121,8 @@ function codeTable(coder: BitCoder, models: TableModels, before?: Uint16Array, g
 }
 
 interface TableModels {
-  readonly widths: readonly Uint32Array[]
-  readonly bits: Uint32Array
+  readonly widths: readonly Int32Array[]
+  readonly bits: Int32Array
 }
 
 const widthOf = (value: number): number => 32 - Math.clz32(value)
@@ -129,12 +140,14 @@ function codeStream(coder: BitCoder, number: number, count: number, given?: Stre
   const tables: Uint16Array[] = []
   for (let i = 0; i < tableCount; i++) tables.push(codeTable(coder, models, tables[i - 1], given?.tables[i]))
 
-  let origin = 0
+  const origins: [number, number] = [0, 0]
   let escapes = new Uint16Array(0)
   if (topBits > 0) {
     const base = 1 << topBits
-    origin = codeNumber(coder, numbers, given ? given.origin & (base - 1) : 0)
-    if (origin >= base) throw corrupt(`an origin below ${base}, got ${origin}`)
+    for (const half of [0, 1]) {
+      origins[half] = codeNumber(coder, numbers, given ? given.origins[half] & (base - 1) : 0)
+      if (origins[half] >= base) throw corrupt(`an origin below ${base}, got ${origins[half]}`)
+    }
     const escaped = codeNumber(coder, numbers, given ? given.escapes.length : 0)
     if (escaped > count) throw corrupt(`at most ${count} escapes, got ${escaped}`)
     escapes = new Uint16Array(escaped)
@@ -149,7 +162,7 @@ function codeStream(coder: BitCoder, number: number, count: number, given?: Stre
     if (used > most) throw corrupt(`at most ${most} words, got ${used}`)
     words.push(used)
   }
-  return { tables, origin, escapes, words }
+  return { tables, origins, escapes, words }
 }
 
 /**
@@ -196,8 +209,7 @@ export function codeHeader(coder: BitCoder, rawLength: number, given?: Header): 
     const center = method === BYTE ? codeTree(coder, centers, 8, segment?.center ?? 0) : 0
     const latents = sizes.map((size, axis) => codeLatents(coder, latentModels[axis], size, segment?.latents[axis]))
     const top = latents.reduce((sum, latent) => sum + latent.reduce((most, value) => Math.max(most, value), 0), 0)
-    if (top > MAX_CLASS) throw corrupt(`classes up to ${MAX_CLASS}, got ${top}`)
-    tops[method] = Math.max(tops[method], top)
+    tops[method] = Math.max(tops[method], Math.min(SATURATED, top))
     segments.push({ method, count, latents, center })
   }
 

@@ -1,14 +1,17 @@
 /**
  * Learning of the scale circuit (circuit A): the tables, and for every segment a view rows × columns × inner with latent
- * classes a_r, b_c, d_k, by coordinate descent on the real objective, the bits of all symbols plus the bits of the latents.
+ * classes a_r, b_c, d_k, by coordinate descent on bits: those of all symbols and of the latents, and a price for decoding a latent.
  * It is EM with hard assignments: each latent takes its best value under the tables, each table is re-estimated from
  * the symbols that its classes choose. Scales start from root mean squares, on a grid of quarter octaves for floats (where
  * q mod 4 is the table and ⌊q / 4⌋ octaves are subtracted from the exponent) and half octaves for bytes (a table each).
+ *
+ * Logarithms are used here and in `rans-encode.ts` only; decoding never sees one. The bytes are the same on every machine as
+ * far as `Math.log2` is, and every value of it is rounded to a coarse grid before it decides anything.
  */
 
 import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
 import { BYTE, FLOAT16 } from './elements.ts'
-import { ESCAPE, MAX_PATTERN, SCALE_TABLES, ZERO } from './header.ts'
+import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, SATURATED, SCALE_TABLES, ZERO } from './header.ts'
 
 /** A segment as learning sees it. */
 export interface Sample {
@@ -27,23 +30,29 @@ export interface Fit {
 export interface Learned {
   readonly fits: readonly Fit[]
   readonly counts: readonly Float64Array[]
-  readonly origin: number
+  readonly origins: readonly [number, number]
 }
 
 /** Where a scale's own value lies among the symbols. */
 const CENTER_SYMBOL = 60
-const CLASSES = 256
+const CLASSES = DEAD_CLASSES
+/** A latent that makes all its elements dead, whatever the others say. */
+const DEAD = 1024
+/** Steps below the usual scale from which an element is dead: 24 octaves. */
+const FAR = 96
 /** Costs have room around the classes for candidates outside. */
 const STRIDE = 512
 const PAD = 128
 /** Costs are in 1/256 bit. */
 const BIT = 256
 const FORBIDDEN = 64 * BIT
+/** A latent takes as long to decode as some thirty elements, so it has to save more than its own bits. */
+const LATENT_PRICE = 3 * BIT
 /** Scale of a row without a single finite, nonzero element, until a base is known. */
 const SILENT = 0x7fff
-/** Candidates for a latent: its value and up to three steps around, and the axis' common value. */
+/** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
 const REACH = 3
-const CANDIDATES = 2 * REACH + 2
+const CANDIDATES = 2 * REACH + 3
 
 interface Grid {
   readonly stream: number
@@ -54,12 +63,14 @@ interface Grid {
   readonly energy: Float64Array
   /** Subtracted from a scale's steps to give its class. */
   base: number
+  /** Scale of dead elements, in steps; `undefined` where there are none. */
+  dead: number | undefined
 }
 
 function gridOf(stream: number): Grid {
   if (stream === BYTE) {
     const energy = Float64Array.from({ length: 256 }, (_, value) => (value - 128) ** 2)
-    return { stream, values: 256, steps: 2, classes: MAX_TABLES, energy, base: 0 }
+    return { stream, values: 256, steps: 2, classes: MAX_TABLES, energy, base: 0, dead: undefined }
   }
   const values = stream === FLOAT16 ? 128 : 1024
   const infinite = values - 4
@@ -68,7 +79,7 @@ function gridOf(stream: number): Grid {
     const magnitude = (1 + ((top & 3) + 0.5) / 4) * 2 ** (top >> 2)
     return magnitude * magnitude
   })
-  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0 }
+  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0, dead: undefined }
 }
 
 const stepsOf = (energy: number, grid: Grid): number => Math.round((grid.steps / 2) * Math.log2(energy))
@@ -117,7 +128,8 @@ function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: n
     const common = mean > 0 ? stepsOf(mean, grid) : axis === 0 ? silent + grid.base : 0
     for (let at = 0; at < size; at++) {
       const steps = weight[at] > 0 ? stepsOf(sum[at] / weight[at], grid) : common
-      latents[axis][at] = axis === 0 ? steps - grid.base : steps
+      if (grid.dead !== undefined && steps < (axis === 0 ? grid.base : common) - FAR) latents[axis][at] = DEAD
+      else latents[axis][at] = axis === 0 ? steps - grid.base : steps
       if (weight[at] > 0) scale[axis][at] = sum[at] / weight[at]
       else if (mean > 0) scale[axis][at] = mean
     }
@@ -125,39 +137,47 @@ function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: n
   return { latents, bits: 0 }
 }
 
-const eachClass = (sample: Sample, fit: Fit, grid: Grid, visit: (value: number, cls: number) => void): void => {
+function classOf(sum: number, grid: Grid): number {
+  return sum >= SATURATED ? SATURATED : Math.min(grid.classes - 1, Math.max(0, sum))
+}
+
+function eachClass(sample: Sample, fit: Fit, grid: Grid, visit: (value: number, cls: number) => void): void {
   const [a, b, d] = fit.latents
-  const most = grid.classes - 1
   for (let r = 0, i = 0; r < a.length; r++) {
     for (let c = 0; c < b.length; c++) {
       const q = a[r] + b[c]
-      for (let k = 0; k < d.length; k++) visit(sample.values[i++], Math.min(most, Math.max(0, q + d[k])))
+      for (let k = 0; k < d.length; k++) visit(sample.values[i++], classOf(q + d[k], grid))
     }
   }
 }
 
 /** The symbol of a value under a class. */
-export function symbolOf(stream: number, value: number, cls: number, origin: number): number {
+export function symbolOf(stream: number, value: number, cls: number, origins: readonly number[]): number {
   if (stream === BYTE) return value
   if (value === 0) return ZERO
-  const symbol = value - (cls & ~3) - origin
+  const symbol = value - (cls & ~3) - origins[cls < DEAD_CLASSES ? 0 : 1]
   return symbol > ESCAPE && symbol < SYMBOLS ? symbol : ESCAPE
 }
 
-function countsOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid, origin: number): Float64Array[] {
+function countsOf(
+  samples: readonly Sample[],
+  fits: readonly Fit[],
+  grid: Grid,
+  origins: readonly number[],
+): Float64Array[] {
   const tables = grid.stream === BYTE ? MAX_TABLES : SCALE_TABLES
   const counts = Array.from({ length: tables }, () => new Float64Array(SYMBOLS))
   const mask = tables - 1
   samples.forEach((sample, i) => {
     eachClass(sample, fits[i], grid, (value, cls) => {
-      counts[cls & mask][symbolOf(grid.stream, value, cls, origin)]++
+      counts[cls & mask][symbolOf(grid.stream, value, cls, origins)]++
     })
   })
   return counts
 }
 
 /** costs[value · STRIDE + PAD + class], in 1/256 bit. */
-function costsOf(counts: readonly Float64Array[], grid: Grid, origin: number): Int32Array {
+function costsOf(counts: readonly Float64Array[], grid: Grid, origins: readonly number[]): Int32Array {
   const bits = counts.map((table) => {
     const total = table.reduce((sum, count) => sum + count, 0) + 4
     const rare = Math.round(BIT * Math.log2(total / (table[ESCAPE] + 0.5)))
@@ -169,8 +189,8 @@ function costsOf(counts: readonly Float64Array[], grid: Grid, origin: number): I
   })
   const costs = new Int32Array(grid.values * STRIDE).fill(FORBIDDEN)
   for (let value = 0; value < grid.values; value++) {
-    for (let cls = 0; cls < grid.classes; cls++) {
-      costs[value * STRIDE + PAD + cls] = bits[cls & (bits.length - 1)][symbolOf(grid.stream, value, cls, origin)]
+    for (const cls of [...Array(grid.classes).keys(), SATURATED]) {
+      costs[value * STRIDE + PAD + cls] = bits[cls & (bits.length - 1)][symbolOf(grid.stream, value, cls, origins)]
     }
   }
   return costs
@@ -190,19 +210,26 @@ function medianOf(latent: Int16Array): number {
 }
 
 /** One step of coordinate descent on one axis; sets the fit's bits. */
-function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array): void {
+function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
   const { values } = sample
   const [a, b, d] = fit.latents
   const latent = fit.latents[axis]
   const common = medianOf(latent)
+  const from = latent.map((value) => (value === DEAD && common !== DEAD ? common : value))
   const scores = new Float64Array(CANDIDATES * latent.length)
   for (let r = 0, i = 0; r < a.length; r++) {
     for (let c = 0; c < b.length; c++) {
-      const q = a[r] + b[c] + PAD
+      const q = a[r] + b[c]
       for (let k = 0; k < d.length; k++) {
         const at = axis === 0 ? r : axis === 1 ? c : k
-        const center = values[i++] * STRIDE + Math.min(STRIDE - PAD, Math.max(PAD / 2, q + d[k]))
         const to = at * CANDIDATES
+        const row = values[i++] * STRIDE + PAD
+        const others = q + d[k] - latent[at]
+        if (others >= DEAD / 2 || from[at] === DEAD) {
+          for (let j = 0; j < CANDIDATES; j++) scores[to + j] += costs[row + SATURATED]
+          continue
+        }
+        const center = row + Math.min(CLASSES + 8, Math.max(-8, others + from[at]))
         scores[to] += costs[center - 3]
         scores[to + 1] += costs[center - 2]
         scores[to + 2] += costs[center - 1]
@@ -210,20 +237,22 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array): voi
         scores[to + 4] += costs[center + 1]
         scores[to + 5] += costs[center + 2]
         scores[to + 6] += costs[center + 3]
-        const flat = q + d[k] + common - latent[at]
-        scores[to + 7] += costs[values[i - 1] * STRIDE + Math.min(STRIDE - 1, Math.max(0, flat))]
+        const flat = others + common
+        scores[to + 7] += costs[row + (flat >= DEAD / 2 ? SATURATED : Math.min(CLASSES + 8, Math.max(-8, flat)))]
+        scores[to + 8] += costs[row + SATURATED]
       }
     }
   }
   const known = latentBits(latent)
   const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
-  const before = latent.slice()
+  const count = mayDie ? CANDIDATES : CANDIDATES - 1
   let chosen = 0
   let flat = 0
   for (let at = 0; at < latent.length; at++) {
     let best = Number.POSITIVE_INFINITY
-    for (let candidate = 0; candidate < CANDIDATES; candidate++) {
-      const value = candidate === CANDIDATES - 1 ? common : before[at] + candidate - REACH
+    for (let candidate = 0; candidate < count; candidate++) {
+      const near = from[at] === DEAD ? DEAD : from[at] + candidate - REACH
+      const value = candidate === CANDIDATES - 1 ? DEAD : candidate === CANDIDATES - 2 ? common : near
       const bits = scores[at * CANDIDATES + candidate] + (latent.length > 1 ? (known.get(value) ?? unknown) : 0)
       if (bits < best) {
         best = bits
@@ -231,16 +260,17 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array): voi
       }
     }
     chosen += best
-    flat += scores[at * CANDIDATES + CANDIDATES - 1]
+    flat += scores[at * CANDIDATES + CANDIDATES - 2]
   }
-  if (flat <= chosen + 16 * BIT && latent.length > 1) latent.fill(common)
-  fit.bits = Math.min(flat, chosen + 16 * BIT) / BIT
+  const price = 16 * BIT + latent.length * LATENT_PRICE
+  if (flat <= chosen + price && latent.length > 1) latent.fill(common)
+  fit.bits = Math.min(flat, chosen + price) / BIT
 }
 
-function improveAll(sample: Sample, fit: Fit, costs: Int32Array, rounds: number): void {
+function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {
   for (let round = 0; round < rounds; round++) {
     for (let axis = 0; axis < 3; axis++) {
-      if (axis === 0 || fit.latents[axis].length > 1) improve(sample, fit, axis, costs)
+      if (axis === 0 || fit.latents[axis].length > 1) improve(sample, fit, axis, costs, mayDie)
     }
   }
 }
@@ -249,17 +279,41 @@ function improveAll(sample: Sample, fit: Fit, costs: Int32Array, rounds: number)
 function normalise(fit: Fit, grid: Grid): void {
   const [a, b, d] = fit.latents
   const most = grid.classes - 1
-  const spread = (latent: Int16Array, room: number): number => {
-    const least = latent.reduce((x, y) => Math.min(x, y))
-    latent.forEach((value, i) => {
-      latent[i] = Math.min(value - least, room)
-    })
-    for (let r = 0; r < a.length; r++) a[r] += least
-    return latent.reduce((x, y) => Math.max(x, y))
+  const settle = (latent: Int16Array, room: number): number => {
+    const living = latent.filter((value) => value !== DEAD)
+    const least = living.reduce((x, y) => Math.min(x, y), living[0] ?? 0)
+    let widest = 0
+    for (let i = 0; i < latent.length; i++) {
+      if (latent[i] === DEAD) continue
+      latent[i] = Math.min(latent[i] - least, room)
+      widest = Math.max(widest, latent[i])
+    }
+    for (let r = 0; r < a.length; r++) if (a[r] !== DEAD) a[r] += least
+    return widest
   }
-  const wide = spread(b, most >> 1)
-  const wider = wide + spread(d, most - wide)
-  for (let r = 0; r < a.length; r++) a[r] = Math.max(0, Math.min(a[r], most - wider))
+  const columns = settle(b, most >> 1)
+  const pattern = columns + settle(d, most - columns)
+  for (let r = 0; r < a.length; r++) if (a[r] !== DEAD) a[r] = Math.max(0, Math.min(a[r], most - pattern))
+  for (const latent of fit.latents)
+    for (let i = 0; i < latent.length; i++) if (latent[i] === DEAD) latent[i] = SATURATED
+}
+
+/** The scale of elements far below the living ones, if they are more than a few: its steps. */
+function deadScale(samples: readonly Sample[], grid: Grid): number | undefined {
+  if (grid.stream === BYTE) return undefined
+  let sum = 0
+  let count = 0
+  let total = 0
+  for (const { values } of samples) {
+    total += values.length
+    for (const value of values) {
+      if (value === 0 || value >= grid.base - FAR / 2) continue
+      sum += value
+      count++
+    }
+  }
+  // Values and steps are both quarter octaves; the mean of a Gaussian's lies five below its scale.
+  return count > Math.max(64, total >> 9) ? Math.round(sum / count) + 5 : undefined
 }
 
 /** The class window that holds the scales of most elements: dead rows of 1e-30 must not push the living ones out. */
@@ -291,25 +345,31 @@ export function learn(stream: number, samples: readonly Sample[]): Learned {
   const started = (silent: number): Fit[] =>
     samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, silent))
   grid.base = baseOf(samples, started(SILENT), grid)
-  const origin = stream === BYTE ? 0 : grid.base - CENTER_SYMBOL
+  grid.dead = deadScale(samples, grid)
+  const mayDie = grid.dead !== undefined
+  const living = grid.base - CENTER_SYMBOL
+  const origins: [number, number] =
+    stream === BYTE
+      ? [0, 0]
+      : [living, grid.dead === undefined ? living : (grid.dead & ~3) - (SATURATED & ~3) - CENTER_SYMBOL]
   let fits = started(0)
-  let costs = costsOf(countsOf(samples, fits, grid, origin), grid, origin)
+  let costs = costsOf(countsOf(samples, fits, grid, origins), grid, origins)
 
   fits = samples.map((sample) => {
     let best: Fit | undefined
     for (const view of viewsOf(sample.dims)) {
       const fit = startFit(sample, view, grid, 0)
-      improveAll(sample, fit, costs, 2)
+      improveAll(sample, fit, costs, mayDie, 2)
       if (!best || fit.bits < best.bits) best = fit
     }
     return best as Fit
   })
   for (let round = 0; round < 2; round++) {
-    costs = costsOf(countsOf(samples, fits, grid, origin), grid, origin)
+    costs = costsOf(countsOf(samples, fits, grid, origins), grid, origins)
     samples.forEach((sample, i) => {
-      improveAll(sample, fits[i], costs, 1)
+      improveAll(sample, fits[i], costs, mayDie, 1)
     })
   }
   for (const fit of fits) normalise(fit, grid)
-  return { fits, counts: countsOf(samples, fits, grid, origin), origin }
+  return { fits, counts: countsOf(samples, fits, grid, origins), origins }
 }

@@ -56,7 +56,9 @@ function partsOf(tensor: WeightTensor, index: number): Part[] {
     const most = Math.ceil(dims[0] / pieces)
     for (let row = 0; row < dims[0]; row += most) push([Math.min(most, dims[0] - row), ...dims.slice(1)])
   }
-  if (count > 0) cut(stream === undefined ? [count] : tensor.shape.filter((dim) => dim !== 1))
+  // The bytes of a wider integer are the innermost dimension, so that each place gets a class of its own.
+  const places = tensor.bytes.length / width / elementCount(tensor.shape)
+  if (count > 0) cut(stream === undefined ? [count] : [...tensor.shape, places].filter((dim) => dim !== 1))
   return parts
 }
 

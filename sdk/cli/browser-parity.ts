@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf } from '../core/index.ts'
+import { messageOf, throwIfAborted } from '../core/index.ts'
 import type { TargetParity } from '../open/parity.ts'
 import type { Io } from './command.ts'
 import type { BrowserTarget } from './parity-page.ts'
@@ -16,7 +16,7 @@ const PAGE =
 
 /**
  * Measures browser targets in Chromium. Whatever is missing (a browser, an optional peer) becomes the reason in a row,
- * never an error.
+ * never an error; only an abort is.
  *
  * @param file the package; without one the targets are only probed
  */
@@ -53,20 +53,25 @@ export async function inChromium(
     const served = await serve({ root: folder, csp: STRICT_CSP })
     closers.unshift(() => served.close())
     const browser = await launchChromium(chromium.path)
-    closers.unshift(() => browser.close())
+    const close = () => browser.close()
+    closers.unshift(close)
+    io.signal.addEventListener('abort', close, { once: true })
+    closers.unshift(async () => io.signal.removeEventListener('abort', close))
     const { call } = await openPage(browser, served.url)
     for (const [index, target] of targets.entries()) {
+      throwIfAborted(io.signal)
       io.onProgress({ stage, done: index + 1, total: targets.length + 1 })
       const url = file ? ', "model.hpk"' : ''
       rows.push(await call<TargetParity>(`hardpackParity.measure(${JSON.stringify(target)}${url})`))
     }
   } catch (error) {
+    throwIfAborted(io.signal)
     const reason = messageOf(error)
     for (const target of targets.slice(rows.length)) {
       rows.push({ target, available: false, reason, maxAbsDiff: null, withinTolerance: false, latencyMs: null })
     }
   } finally {
-    for (const close of closers) await close()
+    for (const close of closers) await close().catch(() => {}) // What is left must be closed too.
     io.onProgress({ stage, done: targets.length + 1, total: targets.length + 1 })
   }
   return rows

@@ -52,12 +52,25 @@ export interface Served {
   close(): Promise<void>
 }
 
+/** The path of a request; `undefined` where it is no URL, or its escapes are no text. */
+function pathOf(url = '/'): string | undefined {
+  try {
+    return decodeURIComponent(new URL(`http://localhost${url}`).pathname)
+  } catch {
+    return undefined
+  }
+}
+
 /** Serves a directory on a free port of 127.0.0.1. */
 export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<Served> {
   const violations: string[] = []
   const requests: string[] = []
   const server = createServer(async (request, response) => {
-    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname)
+    const path = pathOf(request.url)
+    if (path === undefined) {
+      response.writeHead(400).end()
+      return
+    }
     if (request.method === 'POST' && path === REPORT_PATH) {
       let body = ''
       for await (const part of request) body += part

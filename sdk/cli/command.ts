@@ -1,8 +1,7 @@
 /** What a command is, and what it may touch: data goes to `out`, everything else to `note`. */
 
 import type { ParseArgsConfig } from 'node:util'
-import type { OnProgress } from '../core/index.ts'
-import { HardpackError } from '../core/index.ts'
+import { HardpackError, type OnProgress } from '../core/index.ts'
 
 export interface Io {
   /** One line of data, on stdout. */
@@ -53,13 +52,17 @@ export function required(args: Arguments, name: string, what: string): string {
   return value
 }
 
-/** A repeatable option of the form `name=value`, as pairs. */
+/** A repeatable option of the form `name=value`, as pairs; no name twice. */
 export function pairs(args: Arguments, option: string): [string, string][] {
   const list = args.values[option]
-  return (Array.isArray(list) ? list : []).map((item) => {
-    const at = String(item).indexOf('=')
+  const seen = new Set<string>()
+  return (Array.isArray(list) ? list : []).map(String).map((item) => {
+    const at = item.indexOf('=')
     if (at < 1) throw new UsageError(`--${option} expected name=value, got "${item}".`)
-    return [String(item).slice(0, at), String(item).slice(at + 1)]
+    const name = item.slice(0, at)
+    if (seen.has(name)) throw new UsageError(`--${option} expected each name once, got "${name}" twice.`)
+    seen.add(name)
+    return [name, item.slice(at + 1)]
   })
 }
 

@@ -95,4 +95,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+// A reader such as `head` that has seen enough is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 process.exitCode = await main(process.argv.slice(2))

@@ -1,15 +1,14 @@
 /** `hardpack pack model.onnx -o model.hpk` */
 
 import { basename } from 'node:path'
-import type { ValueEntry } from '../container/manifest.ts'
-import { bytesSource, HardpackError } from '../core/index.ts'
+import { bytesSource } from '../core/index.ts'
 import { inlineExternalData, locateWeights, signatureOf } from '../onnx/index.ts'
 import { checkOutput, readWhole, writeWhole } from '../pack/file.ts'
 import { inspect } from '../pack/inspect.ts'
 import { pack } from '../pack/pack.ts'
 import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
 import { secretKeyFile } from './keys.ts'
-import { readTensor } from './tensor-file.ts'
+import { readTensors } from './tensor-file.ts'
 
 export const packCommand: Command = {
   summary: 'compress an ONNX model into one verified package',
@@ -35,6 +34,9 @@ export const packCommand: Command = {
   async run(args, io) {
     const path = onlyFile(args, 'ONNX file')
     const output = text(args, 'output') ?? path.replace(/\.onnx$/i, '').concat('.hpk')
+    const release = parseRelease(text(args, 'release'))
+    const shapes = Object.fromEntries(pairs(args, 'shape').map(([name, dims]) => [name, parseShape(name, dims)]))
+    const golden = pairs(args, 'golden')
     const keyFile = text(args, 'key')
     const secretKeys = keyFile === undefined ? [] : [await secretKeyFile(keyFile)]
     const read = await readWhole(path)
@@ -43,10 +45,10 @@ export const packCommand: Command = {
     const model = await inlineExternalData(read, path)
     const { bytes, agreement } = await pack(model, {
       name: text(args, 'name') ?? basename(path).replace(/\.onnx$/i, ''),
-      release: release(text(args, 'release')),
+      release,
       license: text(args, 'license'),
-      shapes: Object.fromEntries(pairs(args, 'shape').map(([name, dims]) => [name, shape(name, dims)])),
-      golden: await goldenInputs(pairs(args, 'golden'), signatureOf(model).inputs),
+      shapes,
+      golden: golden.length > 0 ? [await readTensors(golden, signatureOf(model).inputs)] : undefined,
       secretKeys,
       signal: io.signal,
       onProgress: io.onProgress,
@@ -71,30 +73,14 @@ export const packCommand: Command = {
   },
 }
 
-function release(value: string | undefined): number | undefined {
+function parseRelease(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   if (!/^\d{1,9}$/.test(value)) throw new UsageError(`--release expected a whole number, got "${value}".`)
   return Number(value)
 }
 
-function shape(name: string, dims: string): number[] {
+function parseShape(name: string, dims: string): number[] {
   if (!/^\d+(,\d+)*$/.test(dims))
     throw new UsageError(`--shape ${name} expected numbers such as 1,3,224,224, got "${dims}".`)
   return dims.split(',').map(Number)
-}
-
-async function goldenInputs(given: readonly [string, string][], inputs: readonly ValueEntry[]) {
-  if (given.length === 0) return undefined
-  const feeds = []
-  for (const [name, path] of given) {
-    const input = inputs.find((entry) => entry.name === name)
-    if (!input) {
-      throw new HardpackError(
-        'INVALID_INPUT',
-        `--golden expected one of ${inputs.map((i) => i.name).join(', ')}, got "${name}".`,
-      )
-    }
-    feeds.push([name, await readTensor(path, input)] as const)
-  }
-  return [Object.fromEntries(feeds)]
 }

@@ -2,13 +2,13 @@
 
 import { node } from '../../targets/node.ts'
 import { wasm } from '../../targets/wasm-node.ts'
-import { HardpackError, type Tensor } from '../core/index.ts'
+import type { Tensor } from '../core/index.ts'
 import { open } from '../open/open.ts'
 import { fileSource } from '../pack/file.ts'
 import { elementAt } from '../run/golden.ts'
 import { type Command, onlyFile, pairs, text, UsageError } from './command.ts'
-import { publicKeyArgument } from './keys.ts'
-import { readTensor } from './tensor-file.ts'
+import { KEY_HELP, trustArgument } from './keys.ts'
+import { readTensors } from './tensor-file.ts'
 
 const TARGETS = { node, wasm }
 
@@ -18,32 +18,22 @@ export const runCommand: Command = {
   help: [
     '--input NAME=FILE   an input: .npy, .json or raw bytes; without any, the golden inputs are run',
     '--target NAME       node (default) or wasm',
-    '--key KEY           a public key, or a file with one, that must have signed the package',
+    KEY_HELP,
   ],
   options: { input: { type: 'string', multiple: true }, target: { type: 'string' }, key: { type: 'string' } },
   async run(args, io) {
     const path = onlyFile(args, 'package')
     const name = text(args, 'target') ?? 'node'
     if (!Object.hasOwn(TARGETS, name)) throw new UsageError(`--target expected node or wasm, got "${name}".`)
-    const key = text(args, 'key')
-    const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
+    const given = pairs(args, 'input')
+    const trust = await trustArgument(args)
     const source = await fileSource(path)
     const targets = [TARGETS[name as keyof typeof TARGETS]()]
     const model = await open(source, { targets, ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
       source.close(),
     )
     try {
-      const given = pairs(args, 'input')
-      const inputs: Record<string, Tensor> = {}
-      for (const [input, file] of given) {
-        const entry = model.inputs.find((value) => value.name === input)
-        if (!entry)
-          throw new HardpackError(
-            'INVALID_INPUT',
-            `The model expected ${model.inputs.map((i) => i.name).join(', ')}, got an input "${input}".`,
-          )
-        inputs[input] = await readTensor(file, entry)
-      }
+      const inputs = await readTensors(given, model.inputs)
       if (given.length === 0) io.note('No --input was given: running the golden inputs.')
       const { outputs } = await model.run(given.length === 0 ? model.exampleInputs() : inputs, { signal: io.signal })
       const { target, optimization, selfTest } = model.report()
@@ -65,19 +55,22 @@ export const runCommand: Command = {
   },
 }
 
-/** JSON has no NaN and no Infinity: they become strings, never null. */
+/** JSON has no NaN, no Infinity and no integer beyond 2^53: they become strings, never null or another number. */
 function plainTensor(tensor: Tensor): { dtype: string; shape: readonly number[]; data: (number | string)[] } {
-  const data = Array.from({ length: tensor.data.length }, (_, i) => elementAt(tensor, i)).map((x) =>
-    Number.isFinite(x) ? x : String(x),
-  )
+  const data = Array.from({ length: tensor.data.length }, (_, i) => {
+    const number = elementAt(tensor, i)
+    const isExact = typeof tensor.data[i] === 'bigint' ? Number.isSafeInteger(number) : Number.isFinite(number)
+    return isExact ? number : String(typeof tensor.data[i] === 'bigint' ? tensor.data[i] : number)
+  })
   return { dtype: tensor.dtype, shape: tensor.shape, data }
 }
 
 const SHOWN = 10
 
 function summary(name: string, tensor: Tensor): string {
+  const isReal = tensor.dtype.includes('float')
   const shown = Array.from({ length: Math.min(SHOWN, tensor.data.length) }, (_, i) =>
-    Number(elementAt(tensor, i).toPrecision(5)),
+    isReal ? Number(elementAt(tensor, i).toPrecision(5)) : tensor.data[i],
   )
   const more = tensor.data.length > SHOWN ? ', …' : ''
   return `${name} ${tensor.dtype}[${tensor.shape.join(',')}]: ${shown.join(', ')}${more}`

@@ -2,27 +2,20 @@
 
 import { checkOutput, fileSource, writeWhole } from '../pack/file.ts'
 import { unpack } from '../pack/verify.ts'
-import { type Command, count, onlyFile, required, text } from './command.ts'
-import { publicKeyArgument } from './keys.ts'
+import { type Command, count, onlyFile, required } from './command.ts'
+import { KEY_HELP, trustArgument } from './keys.ts'
 
 export const unpackCommand: Command = {
   summary: 'write the ONNX file back, byte for byte; refuses what verify refuses',
   usage: '<model.hpk> -o model.onnx [--key public-key]',
-  help: [
-    '-o, --output FILE   where to write',
-    '--key KEY           a public key, or a file with one, that must have signed the package',
-  ],
+  help: ['-o, --output FILE   where to write', KEY_HELP],
   options: { output: { type: 'string', short: 'o' }, key: { type: 'string' } },
   async run(args, io) {
     const path = onlyFile(args, 'package')
     const output = required(args, 'output', '-o model.onnx')
-    const key = text(args, 'key')
-    const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
+    const trust = await trustArgument(args)
+    await checkOutput(output, path)
     const source = await fileSource(path)
-    await checkOutput(output, path).catch(async (error) => {
-      await source.close()
-      throw error
-    })
     const onnx = await unpack(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
       source.close(),
     )

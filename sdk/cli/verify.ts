@@ -3,18 +3,17 @@
 import { toHex } from '../core/index.ts'
 import { fileSource } from '../pack/file.ts'
 import { verify } from '../pack/verify.ts'
-import { type Command, count, onlyFile, text } from './command.ts'
-import { publicKeyArgument } from './keys.ts'
+import { type Command, count, onlyFile } from './command.ts'
+import { KEY_HELP, trustArgument } from './keys.ts'
 
 export const verifyCommand: Command = {
   summary: 'check every digest, decode every chunk, and check the signature',
   usage: '<model.hpk> [--key public-key]',
-  help: ['--key KEY   a public key, or a file with one, that must have signed the package'],
+  help: [KEY_HELP],
   options: { key: { type: 'string' } },
   async run(args, io) {
     const path = onlyFile(args, 'package')
-    const key = text(args, 'key')
-    const trust = key === undefined ? ({ trust: 'unsigned' } as const) : { trustedKeys: [await publicKeyArgument(key)] }
+    const trust = await trustArgument(args)
     const source = await fileSource(path)
     const { opened } = await verify(source, { ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
       source.close(),
@@ -35,7 +34,8 @@ export const verifyCommand: Command = {
       const signed = opened.signers.length > 0 ? `signed by ${opened.signers.map(toHex).join(', ')}` : 'not signed'
       io.out(`${path}: valid, ${count(manifest.chunks.length)} chunks decoded, ${signed}`)
     }
-    if (key === undefined) io.note('No --key was given: the bytes are whole, but nothing says who made them.')
+    if (trust.trustedKeys === undefined)
+      io.note('No --key was given: the bytes are whole, but nothing says who made them.')
     return 0
   },
 }

@@ -3,10 +3,11 @@
  * again. A tensor that spans chunks is contiguous there, so the arena itself is the external data of the graph.
  */
 
+import { bestDecoder } from '../../compress/decode.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
 import type { ChunkRange, GraphEntry, Manifest } from '../container/manifest.ts'
-import { type OpenedPackage, readChunk, verifyRaw } from '../container/read.ts'
+import { type OpenedPackage, type ReadOptions, readChunk, readPackage, verifyRaw } from '../container/read.ts'
 import { type CallOptions, concat, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
@@ -25,10 +26,51 @@ export interface Arena {
   readonly starts: readonly number[]
 }
 
+/** A package that was checked and decoded: what it takes to start its main graph. */
+export interface LoadedPackage {
+  readonly manifest: Manifest
+  /** Keys whose signature is valid. */
+  readonly signers: readonly Uint8Array[]
+  readonly graph: GraphEntry
+  readonly runnable: Graph
+  /** At least one, each with an output: what the self-test compares. */
+  readonly golden: readonly GoldenCase[]
+  /** Which decoder unpacked it: `wasm` or `typescript`. */
+  readonly decoder: string
+}
+
+/**
+ * Opens a package and decodes it, up to what a target takes.
+ *
+ * @throws HardpackError as `readPackage` and `decodeChunks` do; `INVALID_FORMAT` for a package that cannot be tested.
+ */
+export async function loadPackage(source: Source, trust: ReadOptions, options: CallOptions): Promise<LoadedPackage> {
+  const opened = await readPackage(source, trust)
+  const { manifest, signers } = opened
+  const graph = mainGraph(manifest)
+  checkGolden(manifest)
+  const decoder = await bestDecoder()
+  const arena = await decodeChunks(source, opened, decoder, options)
+  const golden = goldenCases(arena, manifest, 0)
+  return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder: decoder.name }
+}
+
+/** A self-test that compares nothing would accept any target. */
+function checkGolden({ golden }: Manifest): void {
+  const cases = golden.filter(({ graph }) => graph === 0)
+  if (cases.length > 0 && cases.every(({ outputs }) => outputs.length > 0)) return
+  throw new HardpackError(
+    'INVALID_FORMAT',
+    `The package expected golden cases with outputs, got ${cases.length === 0 ? 'no case' : 'a case without one'}.`,
+    { hint: 'Pack the model again.' },
+  )
+}
+
 /**
  * Fetches, checks and decodes every chunk.
  *
- * @throws HardpackError `CHUNK_CORRUPT` when a digest differs before or after decode, `NETWORK`, `IO`, `ABORTED`.
+ * @throws HardpackError `CHUNK_CORRUPT` when a digest differs before or after decode, `LIMIT_EXCEEDED` when there is no
+ *   memory for them, `NETWORK`, `IO`, `ABORTED`.
  */
 export async function decodeChunks(
   source: Source,
@@ -45,20 +87,36 @@ export async function decodeChunks(
     starts.push(total)
     total += rawLength
   }
-  const bytes = new Uint8Array(total)
-  let next = chunks.length > 0 ? readChunk(source, opened, 0, signal) : undefined
+  const bytes = allocate(total)
+  const fetchChunk = (index: number): Promise<Uint8Array> | undefined => {
+    if (index === chunks.length) return undefined
+    const chunk = readChunk(source, opened, index, signal)
+    chunk.catch(() => {}) // Awaited in its turn; a rejection before that, or after another error, is not unhandled.
+    return chunk
+  }
+  let next = fetchChunk(0)
   for (const [index, { codec, rawLength }] of chunks.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'decode', done: starts[index], total })
     const encoded = (await next) as Uint8Array
-    next = index + 1 < chunks.length ? readChunk(source, opened, index + 1, signal) : undefined
-    next?.catch(() => {}) // Awaited in the next turn; a rejection before that is not unhandled.
+    next = fetchChunk(index + 1)
     const raw = bytes.subarray(starts[index], starts[index] + rawLength)
     decoder.decode(codec, encoded, raw)
     await verifyRaw(opened, index, raw)
   }
   onProgress?.({ stage: 'decode', done: total, total })
   return { bytes, starts }
+}
+
+function allocate(length: number): Uint8Array {
+  try {
+    return new Uint8Array(length)
+  } catch (error) {
+    throw new HardpackError('LIMIT_EXCEEDED', `The package expected ${length} bytes of memory, got none.`, {
+      hint: 'Free memory, or use a smaller model.',
+      cause: error,
+    })
+  }
 }
 
 /** The bytes of a list of ranges: a view where they lie one after another, else a copy. */
@@ -97,7 +155,7 @@ export function runnableGraph(arena: Arena, graph: GraphEntry): Graph {
   return isExternal ? { model, externalData: [{ path: EXTERNAL_PATH, data: arena.bytes }] } : { model }
 }
 
-/** The golden cases of a graph, in memory. */
+/** The golden cases of a graph, in memory of their own: they outlive the arena. */
 export function goldenCases(arena: Arena, manifest: Manifest, graph: number): GoldenCase[] {
   return manifest.golden
     .filter((entry) => entry.graph === graph)
@@ -107,7 +165,7 @@ export function goldenCases(arena: Arena, manifest: Manifest, graph: number): Go
           name,
           'seed' in source
             ? seededTensor(dtype, shape, source.seed, source.amplitude)
-            : tensorOf(dtype, shape, bytesAt(arena, source.ranges)),
+            : tensorOf(dtype, shape, bytesAt(arena, source.ranges).slice()),
         ]),
       ),
       outputs: outputs.map(({ name, dtype, shape, samples, ranges, tolerance }) => ({
@@ -115,7 +173,7 @@ export function goldenCases(arena: Arena, manifest: Manifest, graph: number): Go
         dtype,
         shape,
         tolerance,
-        values: tensorOf('float64', [samples], bytesAt(arena, ranges)).data as Float64Array,
+        values: tensorOf('float64', [samples], bytesAt(arena, ranges).slice()).data as Float64Array,
       })),
     }))
 }

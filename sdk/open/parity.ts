@@ -1,12 +1,11 @@
 /** Parity: does a target give the reference answers, how far is it from them, and how long does a run take. */
 
-import { bestDecoder } from '../../compress/decode.ts'
-import type { Target } from '../../targets/types.ts'
-import { readPackage } from '../container/read.ts'
+import type { Session, Target } from '../../targets/types.ts'
 import { type CallOptions, HardpackError, messageOf, type Source } from '../core/index.ts'
+import type { GoldenCase } from '../run/golden.ts'
 import { type Attempt, start } from '../run/self-test.ts'
-import { decodeChunks, goldenCases, mainGraph, runnableGraph } from './load.ts'
-import { readOptions, type TrustOptions } from './open.ts'
+import { loadPackage } from './load.ts'
+import { readOptions, type TrustOptions } from './trust.ts'
 
 export interface TargetParity {
   readonly target: string
@@ -37,24 +36,14 @@ export async function parity(
   targets: readonly Target[],
   options: TrustOptions & CallOptions = {},
 ): Promise<TargetParity[]> {
-  const opened = await readPackage(source, readOptions(options))
-  const arena = await decodeChunks(source, opened, await bestDecoder(), options)
-  const graph = runnableGraph(arena, mainGraph(opened.manifest))
-  const golden = goldenCases(arena, opened.manifest, 0)
+  const { runnable, golden } = await loadPackage(source, readOptions(options), options)
   const rows: TargetParity[] = []
   for (const target of targets) {
     const attempts: Attempt[] = []
     try {
-      const { session, difference, device, optimization } = await start(graph, golden, [target], attempts, options)
+      const { session, difference, device, optimization } = await start(runnable, golden, [target], attempts, options)
+      const latencyMs = await medianRun(session, golden[0], options.signal).finally(() => session.close())
       const { reason } = await target.probe({ signal: options.signal })
-      const times: number[] = []
-      for (let run = 0; run < TIMED_RUNS; run++) {
-        const before = performance.now()
-        await session.run(golden[0].inputs, { signal: options.signal })
-        times.push(performance.now() - before)
-      }
-      await session.close()
-      const latencyMs = times.sort((a, b) => a - b)[TIMED_RUNS >> 1]
       const { maxAbsDiff } = difference
       rows.push({
         target: target.name,
@@ -72,6 +61,16 @@ export async function parity(
     }
   }
   return rows
+}
+
+async function medianRun(session: Session, { inputs }: GoldenCase, signal: AbortSignal | undefined): Promise<number> {
+  const times: number[] = []
+  for (let run = 0; run < TIMED_RUNS; run++) {
+    const before = performance.now()
+    await session.run(inputs, { signal })
+    times.push(performance.now() - before)
+  }
+  return times.sort((a, b) => a - b)[TIMED_RUNS >> 1]
 }
 
 function failed(target: Target, attempts: readonly Attempt[], error: unknown): TargetParity {

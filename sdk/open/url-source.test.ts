@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { limitsOf } from '../container/limits.ts'
 import { equal } from '../core/index.ts'
 import { urlSource } from './url-source.ts'
 
@@ -103,7 +104,66 @@ test('an aborted download is ABORTED', async () => {
     async (url) => {
       const abort = new AbortController()
       setTimeout(() => abort.abort(), 20)
-      await assert.rejects(urlSource(url, abort.signal), { code: 'ABORTED' })
+      await assert.rejects(urlSource(url, undefined, abort.signal), { code: 'ABORTED' })
     },
   )
+})
+
+test('a part whose place is not said, as from another origin, is not taken for the whole file', async () => {
+  const handler: Handler = (request, response) => {
+    if (request.headers.range === undefined) response.end(FILE)
+    else response.writeHead(206).end(FILE.subarray(0, 65_536))
+  }
+  await serving(handler, async (url, ranges) => {
+    const source = await urlSource(url)
+    assert.equal(source.byteLength, FILE.length)
+    assert.ok(equal(await source.read(0, FILE.length), FILE))
+    assert.deepEqual(ranges, ['bytes=0-65535', undefined])
+  })
+})
+
+test('nothing is read without a request, wherever it lies', async () => {
+  await serving(
+    (request, response) => answerRange(request, response),
+    async (url, ranges) => {
+      const source = await urlSource(url)
+      assert.equal((await source.read(150_000, 150_000)).length, 0)
+      assert.equal(ranges.length, 1)
+    },
+  )
+})
+
+test('an endless answer is given up at the size that a package may have', async () => {
+  const endless: Handler = (_, response) => {
+    response.writeHead(200)
+    const send = (): void => {
+      while (!response.destroyed && response.write(FILE));
+    }
+    response.on('drain', send)
+    send()
+  }
+  const limits = limitsOf({ modelBytes: 1_000_000, chunks: 10 })
+  await serving(endless, (url) => assert.rejects(urlSource(url, limits), { code: 'LIMIT_EXCEEDED' }))
+  const tooMuch: Handler = (request, response, count) => {
+    if (count === 1) answerRange(request, response)
+    else response.writeHead(206, { etag: '"1"' }).end(FILE)
+  }
+  await serving(tooMuch, async (url) => {
+    const source = await urlSource(url)
+    await assert.rejects(source.read(100_000, 100_010), { code: 'LIMIT_EXCEEDED' })
+  })
+})
+
+test('only what may pass by itself is retryable', async () => {
+  for (const [status, retryable] of [
+    [404, false],
+    [403, false],
+    [429, true],
+    [503, true],
+  ] as const) {
+    await serving(
+      (_, response) => response.writeHead(status).end(),
+      (url) => assert.rejects(urlSource(url), { code: 'NETWORK', retryable }),
+    )
+  }
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { fileSource, readWhole, writeWhole } from './file.ts'
+import { checkOutput, fileSource, readWhole, writeWhole } from './file.ts'
 
 let folder = ''
 before(async () => {
@@ -51,4 +52,14 @@ test('a missing file and a folder are IO errors that name the path', async () =>
     await assert.rejects(call(join(folder, 'absent')), { code: 'IO', message: /absent.*ENOENT/ })
     await assert.rejects(call(folder), { code: 'IO' })
   }
+})
+
+test('a pipe or device is written to, not replaced by a file', async (t) => {
+  const pipe = join(folder, 'pipe')
+  const { error, status } = spawnSync('mkfifo', [pipe])
+  if (error || status !== 0) return t.skip('no mkfifo on this system')
+  await checkOutput(pipe, join(folder, 'ten'))
+  const [text] = await Promise.all([readFile(pipe, 'utf8'), writeWhole(pipe, 'through')])
+  assert.equal(text, 'through')
+  assert.ok((await stat(pipe)).isFIFO())
 })

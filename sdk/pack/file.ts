@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { access, constants, type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { checkRange, HardpackError, messageOf, type Source } from '../core/index.ts'
 
@@ -17,19 +17,21 @@ export interface FileSource extends Source {
  * @throws HardpackError `IO` when it cannot be read.
  */
 export async function fileSource(path: string): Promise<FileSource> {
-  let handle: FileHandle
+  let handle: FileHandle | undefined
   let byteLength: number
   try {
     handle = await open(path, 'r')
     const stat = await handle.stat()
-    if (!stat.isFile()) {
-      await handle.close()
-      throw new Error('not a file')
-    }
+    if (!stat.isFile()) throw new Error('not a file')
     byteLength = stat.size
   } catch (error) {
+    await handle?.close()
     throw unreadable(path, error)
   }
+  return sourceOf(path, handle, byteLength)
+}
+
+function sourceOf(path: string, handle: FileHandle, byteLength: number): FileSource {
   const source: FileSource = {
     byteLength,
     async read(start, end) {
@@ -51,7 +53,8 @@ export async function fileSource(path: string): Promise<FileSource> {
  */
 export async function readWhole(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path)
+    const { buffer, byteOffset, length } = await readFile(path)
+    return new Uint8Array(buffer, byteOffset, length) // A Buffer's `slice` is a view, not a copy.
   } catch (error) {
     throw unreadable(path, error)
   }
@@ -66,12 +69,12 @@ export async function readWhole(path: string): Promise<Uint8Array> {
 export async function checkOutput(output: string, input: string): Promise<void> {
   let there: Stats | undefined
   try {
-    await access(dirname(output), constants.W_OK)
     there = await stat(output).catch((error) => {
       if (error.code === 'ENOENT') return undefined
       throw error
     })
     if (there?.isDirectory()) throw new Error('a folder')
+    if (!there || there.isFile()) await access(dirname(output), constants.W_OK)
   } catch (error) {
     throw unwritable(output, error)
   }
@@ -84,13 +87,16 @@ export async function checkOutput(output: string, input: string): Promise<void> 
 }
 
 /**
- * Writes a file under a temporary name beside it and renames it when it is complete.
+ * Writes a file under a temporary name beside it and renames it when it is complete. A device or pipe (`/dev/null`,
+ * `/dev/stdout`) is written to, not replaced.
  *
  * @throws HardpackError `IO` when it cannot be written; nothing is left behind.
  */
 export async function writeWhole(path: string, bytes: Uint8Array | string, mode = 0o666): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
+    const there = await stat(path).catch(() => undefined)
+    if (there && !there.isFile() && !there.isDirectory()) return await writeFile(path, bytes)
     const handle = await open(temporary, 'wx', mode)
     try {
       await handle.writeFile(bytes)

@@ -5,7 +5,7 @@ import { VERSION } from '../container/header.ts'
 import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
 import { readChunk, readPackage } from '../container/read.ts'
 import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
-import { readOptions, type TrustOptions } from '../open/open.ts'
+import { readOptions, type TrustOptions } from '../open/trust.ts'
 
 export interface Inspection {
   readonly format: string
@@ -50,10 +50,13 @@ export interface Inspection {
 export async function inspect(source: Source, options: TrustOptions & CallOptions = {}): Promise<Inspection> {
   const opened = await readPackage(source, readOptions(options))
   const { manifest } = opened
+  const total = manifest.chunks.length
   const segments: ChunkSegment[][] = []
   for (const [index, { codec, rawLength }] of manifest.chunks.entries()) {
+    options.onProgress?.({ stage: 'inspect', done: index, total })
     segments.push(describeChunk(codec, await readChunk(source, opened, index, options.signal), rawLength))
   }
+  options.onProgress?.({ stage: 'inspect', done: total, total })
   const seen = new Set<string>()
   const tensors = manifest.graphs.flatMap((graph) =>
     graph.tensors.map(({ name, dtype, shape, ranges }) => {

@@ -61,7 +61,7 @@ const { version } = createRequire(import.meta.url)('hardpack/package.json') as {
  * Packs an ONNX model. The same model, options and version give the same bytes.
  *
  * @param model a whole ONNX file in memory; external data already inlined (`inlineExternalData`)
- * @throws HardpackError `INVALID_MODEL` for what is not ONNX, `UNSUPPORTED_MODEL` with the runtime's reason when it cannot
+ * @throws HardpackError `INVALID_ARGUMENT` for options that a package cannot hold, `INVALID_MODEL` for what is not ONNX, `UNSUPPORTED_MODEL` with the runtime's reason when it cannot
  *   run the model, `REFERENCE_MISMATCH` when two runtimes disagree on its outputs, `LIMIT_EXCEEDED`, `ABORTED`.
  * @example
  * const { bytes } = await pack(await readFile('model.onnx'), { name: 'digits' })
@@ -69,6 +69,8 @@ const { version } = createRequire(import.meta.url)('hardpack/package.json') as {
  */
 export async function pack(model: Uint8Array, options: PackOptions): Promise<PackResult> {
   const { signal, onProgress } = options
+  throwIfAborted(signal)
+  checkOptions(options)
   const locations = locateWeights(model, { minBytes: MIN_WEIGHT_BYTES })
   const graph = readModel(model)
   const signature = signatureOf(graph)
@@ -122,6 +124,28 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
   }
   onProgress?.({ stage: 'decode and compare', done: layout.chunks.length, total: layout.chunks.length })
   return { bytes, agreement: reference.agreement }
+}
+
+/** Refuses, before the long work, what a manifest cannot hold. */
+function checkOptions({ name, license = '', release = 1 }: PackOptions): void {
+  const { nameBytes } = DEFAULT_LIMITS
+  for (const [key, value, minLength] of [
+    ['name', name, 1],
+    ['license', license, 0],
+  ] as const) {
+    const length = typeof value === 'string' ? new TextEncoder().encode(value).length : -1
+    if (length >= minLength && length <= nameBytes && !/\p{Cc}/u.test(value)) continue
+    throw new HardpackError(
+      'INVALID_ARGUMENT',
+      `The ${key} expected ${minLength} to ${nameBytes} bytes of text without control characters, got ${JSON.stringify(value)}.`,
+      { hint: `Give another ${key}.` },
+    )
+  }
+  if (!(Number.isSafeInteger(release) && release >= 0)) {
+    throw new HardpackError('INVALID_ARGUMENT', `The release expected a whole number, got ${release}.`, {
+      hint: 'Count releases up from 1.',
+    })
+  }
 }
 
 function tensorEntries(

@@ -58,7 +58,8 @@ const MIN_TOLERANCE = 1e-6
 /**
  * Runs the model on both runtimes.
  *
- * @throws HardpackError `UNSUPPORTED_MODEL` with the runtime's own reason, `REFERENCE_MISMATCH` when the two disagree.
+ * @throws HardpackError `UNSUPPORTED_MODEL` with the runtime's own reason, `REFERENCE_MISMATCH` when the two disagree,
+ *   `TARGET_UNAVAILABLE` when one of them is not installed, `ABORTED`.
  */
 export async function takeReference(
   graph: Graph,
@@ -83,7 +84,8 @@ export async function takeReference(
     }
     return all
   }).catch((error) => {
-    if (error instanceof HardpackError && error.code === 'ABORTED') throw error
+    const isOfModel = error instanceof HardpackError && ['UNSUPPORTED_MODEL', 'TARGET_FAILED'].includes(error.code)
+    if (!isOfModel) throw error
     throw new HardpackError(
       'REFERENCE_MISMATCH',
       `The model expected to run on ${reference.name} and ${second.name}, got a refusal from ${second.name}: ${messageOf(error)}`,
@@ -110,7 +112,8 @@ const SOURCE_LOCATION = /\S*onnxruntime\S*\.(?:cc|h):\d+ .*?\) (?=[A-Z])/
 /** The target, but a refusal of the graph is one of the model, and says what to do. */
 function loading(target: Target): Target {
   return {
-    ...target,
+    name: target.name,
+    probe: (options) => target.probe(options),
     create: (graph, options) =>
       target.create(graph, options).catch((error) => {
         if (!(error instanceof HardpackError) || error.code !== 'UNSUPPORTED_MODEL') throw error

@@ -57,6 +57,7 @@ export async function seededTrials(
       if (large && hasFiniteOutputs(large)) trials.push(large)
       return trials
     } catch (error) {
+      throwIfAborted(signal)
       reason ??= error
     }
   }

@@ -3,12 +3,11 @@
 import { bestDecoder } from '../../compress/decode.ts'
 import { checkPadding, type OpenedPackage, readPackage } from '../container/read.ts'
 import { type CallOptions, equal, HardpackError, type Source, sha256 } from '../core/index.ts'
-import { type Arena, decodeChunks, mainGraph, onnxFile } from '../open/load.ts'
-import { readOptions, type TrustOptions } from '../open/open.ts'
+import { decodeChunks, mainGraph, onnxFile } from '../open/load.ts'
+import { readOptions, type TrustOptions } from '../open/trust.ts'
 
 export interface Verified {
   readonly opened: OpenedPackage
-  readonly arena: Arena
 }
 
 /**
@@ -21,7 +20,8 @@ export interface Verified {
  * opened.manifest.name
  */
 export async function verify(source: Source, options: TrustOptions & CallOptions = {}): Promise<Verified> {
-  return (await rebuild(source, options)).verified
+  const { opened } = await rebuild(source, options)
+  return { opened }
 }
 
 /**
@@ -30,16 +30,16 @@ export async function verify(source: Source, options: TrustOptions & CallOptions
  * @throws HardpackError whatever `verify` throws: nothing that does not verify is unpacked.
  */
 export async function unpack(source: Source, options: TrustOptions & CallOptions = {}): Promise<Uint8Array> {
-  const { verified, files } = await rebuild(source, options)
-  return files[verified.opened.manifest.graphs.indexOf(mainGraph(verified.opened.manifest))]
+  const { opened, files } = await rebuild(source, options)
+  return files[opened.manifest.graphs.indexOf(mainGraph(opened.manifest))]
 }
 
 async function rebuild(
   source: Source,
   options: TrustOptions & CallOptions,
-): Promise<{ verified: Verified; files: Uint8Array[] }> {
+): Promise<Verified & { files: Uint8Array[] }> {
   const opened = await readPackage(source, readOptions(options))
-  await checkPadding(source, opened)
+  await checkPadding(source, opened, options.signal)
   const arena = await decodeChunks(source, opened, await bestDecoder(), options)
   const files: Uint8Array[] = []
   for (const graph of opened.manifest.graphs) {
@@ -55,5 +55,5 @@ async function rebuild(
     }
     files.push(file)
   }
-  return { verified: { opened, arena }, files }
+  return { opened, files }
 }

@@ -65,8 +65,9 @@ export class Model {
    * outputs.logits.data // Float32Array(10)
    */
   async run(inputs: Readonly<Record<string, InputValue>>, options: { signal?: AbortSignal } = {}): Promise<RunResult> {
-    const feeds: Record<string, Tensor> = {}
-    for (const [name, value] of Object.entries(inputs)) feeds[name] = this.#tensor(name, value)
+    const feeds = Object.fromEntries(
+      Object.entries(inputs ?? {}).map(([name, value]) => [name, this.#tensor(name, value)]),
+    )
     return { outputs: await this.#started.session.run(feeds, options) }
   }
 
@@ -103,7 +104,7 @@ export class Model {
   }
 
   #tensor(name: string, value: InputValue): Tensor {
-    if ('dtype' in value) return value
+    if (isTensor(value)) return value
     const input = this.inputs.find((entry) => entry.name === name)
     if (!input) {
       throw new HardpackError(
@@ -115,9 +116,11 @@ export class Model {
     if (!(value instanceof arrayOf(dtype))) {
       throw new HardpackError(
         'INVALID_INPUT',
-        `Input "${name}" expected a ${arrayOf(dtype).name} of ${dtype}, got ${(value as object).constructor.name}.`,
+        `Input "${name}" expected a ${arrayOf(dtype).name} of ${dtype}, got ${Object.prototype.toString.call(value)}.`,
       )
     }
     return { dtype, shape: fitShape(input, value.length), data: value }
   }
 }
+
+const isTensor = (value: InputValue): value is Tensor => typeof value === 'object' && value !== null && 'dtype' in value

@@ -67,18 +67,20 @@ export async function start(
       attempts.push({ target: target.name, outcome: 'unavailable', reason: probe.reason })
       continue
     }
+    const total = OPTIMIZATION_LEVELS.length
+    const report = (done: number) => onProgress?.({ stage: `self-test on ${target.name}`, done, total })
     for (const [step, optimization] of OPTIMIZATION_LEVELS.entries()) {
       throwIfAborted(signal)
-      onProgress?.({ stage: `self-test on ${target.name}`, done: step, total: OPTIMIZATION_LEVELS.length })
-      const attempt = await tryLevel(target, optimization, graph, golden, signal)
-      const { session, difference, ...record } = attempt
+      report(step)
+      const { session, difference, ...record } = await tryLevel(target, optimization, graph, golden, signal)
       attempts.push(record)
       if (session && difference) {
-        onProgress?.({
-          stage: `self-test on ${target.name}`,
-          done: OPTIMIZATION_LEVELS.length,
-          total: OPTIMIZATION_LEVELS.length,
-        })
+        try {
+          report(total)
+        } catch (error) {
+          await discard(session)
+          throw error
+        }
         return { session, target, optimization, device: probe.device, difference }
       }
       if (record.outcome === 'failed') break
@@ -102,14 +104,19 @@ async function tryLevel(
     const difference = worst(differences)
     const figures = { maxAbsDiff: difference.maxAbsDiff, tolerance: difference.tolerance }
     if (agrees(differences)) return { ...where, ...figures, outcome: 'accepted', session, difference }
-    await session.close()
+    await discard(session)
     const reason = `Output "${difference.output}" is ${difference.maxAbsDiff.toPrecision(3)} away from the reference, tolerance ${difference.tolerance.toPrecision(3)}.`
     return { ...where, ...figures, outcome: 'wrong-answer', reason }
   } catch (error) {
-    await session?.close()
+    await discard(session)
     throwIfAborted(signal)
     return { ...where, outcome: 'failed', reason: messageOf(error) }
   }
+}
+
+/** Closes a session that is of no use; one that cannot even be closed must not hide why. */
+async function discard(session: Session | undefined): Promise<void> {
+  await session?.close().catch(() => {})
 }
 
 function failure(attempts: readonly Attempt[]): HardpackError {

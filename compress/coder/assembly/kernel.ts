@@ -25,7 +25,7 @@ export function offset(index: i32): usize {
   return OUTPUT + 4 * BLOCK + SLACK
 }
 
-/** Classes of [at, at + count): rows[i] + pattern[j]; stores run over the end by up to 15 bytes, into what comes next. */
+/** Classes of [at, at + count): min(255, rows[i] + pattern[j]); stores run over the end by up to 15 bytes, into what comes next. */
 export function spread(at: u32, count: u32, first: u32, length: u32): void {
   let to: usize = CLASSES + at
   const end: usize = to + count
@@ -36,7 +36,7 @@ export function spread(at: u32, count: u32, first: u32, length: u32): void {
     const from: usize = PATTERN + column
     let left: usize = length - column
     if (left > end - to) left = end - to
-    for (let i: usize = 0; i < left; i += 16) v128.store(to + i, i8x16.add(v128.load(from + i), add))
+    for (let i: usize = 0; i < left; i += 16) v128.store(to + i, i8x16.add_sat_u(v128.load(from + i), add))
     to += left
     column = 0
     row++
@@ -140,10 +140,11 @@ let escaped: i32 = 0
 /** The `top` of 8 elements from `at` on. */
 // @ts-ignore: decorator
 @inline
-function topOf(at: usize, origin: v128, available: i32): v128 {
+function topOf(at: usize, living: v128, change: v128, available: i32): v128 {
   const symbol = i16x8.extend_low_i8x16_u(v128.load64_zero(SYMBOLS + at))
-  const octave = v128.and(i16x8.extend_low_i8x16_u(v128.load64_zero(CLASSES + at)), i16x8.splat(0xfc))
-  const top = i16x8.add(i16x8.add(symbol, octave), origin)
+  const cls = i16x8.extend_low_i8x16_u(v128.load64_zero(CLASSES + at))
+  const origin = i16x8.add(living, v128.and(i16x8.gt_u(cls, i16x8.splat(127)), change))
+  const top = i16x8.add(i16x8.add(symbol, v128.and(cls, i16x8.splat(0xfc))), origin)
   const kept = v128.and(top, i16x8.gt_u(symbol, i16x8.splat(0)))
   const rare = i16x8.eq(symbol, i16x8.splat(1))
   if (!v128.any_true(rare)) return kept
@@ -172,7 +173,7 @@ function clearTail(count: usize): void {
 }
 
 /** Sign, top and 5 low bits into 16 bits: 64 elements a round. */
-function mergeBrain(count: usize, origin: v128, planes: usize, low: usize, available: i32, wide: bool): void {
+function mergeBrain(count: usize, living: v128, change: v128, planes: usize, low: usize, available: i32, wide: bool): void {
   const nibbles: usize = planes
   const pairs: usize = planes + 16 * ((count + 31) >> 5)
   const four = i8x16.splat(15)
@@ -187,8 +188,8 @@ function mergeBrain(count: usize, origin: v128, planes: usize, low: usize, avail
     const rest = v128.or(v128.and(nibble, four), i8x16.shl(v128.and(pair, two), 4))
     const r0 = i16x8.extend_low_i8x16_u(rest)
     const r1 = i16x8.extend_high_i8x16_u(rest)
-    const t0 = v128.and(topOf(i, origin, available), tops)
-    const t1 = v128.and(topOf(i + 8, origin, available), tops)
+    const t0 = v128.and(topOf(i, living, change, available), tops)
+    const t1 = v128.and(topOf(i + 8, living, change, available), tops)
     const h0 = v128.or(v128.or(i16x8.shl(t0, 5), v128.and(r0, five)), i16x8.shl(v128.and(r0, sign), 10))
     const h1 = v128.or(v128.or(i16x8.shl(t1, 5), v128.and(r1, five)), i16x8.shl(v128.and(r1, sign), 10))
     if (wide) {
@@ -207,15 +208,15 @@ function mergeBrain(count: usize, origin: v128, planes: usize, low: usize, avail
 }
 
 /** Sign, top and 8 low bits into 16 bits. */
-function mergeHalf(count: usize, origin: v128, planes: usize, available: i32): void {
+function mergeHalf(count: usize, living: v128, change: v128, planes: usize, available: i32): void {
   const signs: usize = planes + count
   const one = i8x16.splat(1)
   const tops = i16x8.splat(127)
   for (let i: usize = 0; i < count; i += 16) {
     const low = v128.load(planes + i)
     const sign = v128.and(i8x16.shr_u(v128.load(signs + ((i >> 7) << 4)), <i32>((i >> 4) & 7)), one)
-    const t0 = v128.and(topOf(i, origin, available), tops)
-    const t1 = v128.and(topOf(i + 8, origin, available), tops)
+    const t0 = v128.and(topOf(i, living, change, available), tops)
+    const t1 = v128.and(topOf(i + 8, living, change, available), tops)
     v128.store(
       OUTPUT + 2 * i,
       v128.or(
@@ -235,7 +236,7 @@ function mergeHalf(count: usize, origin: v128, planes: usize, available: i32): v
 }
 
 /** Joins symbols and planes at INPUT + planes into elements. Returns the escapes used, or -1 when there were too few. */
-export function merge(stream: i32, count: u32, origin: i32, planes: u32, available: i32): i32 {
+export function merge(stream: i32, count: u32, living: i32, dead: i32, planes: u32, available: i32): i32 {
   if (stream == 3) {
     memory.copy(OUTPUT, SYMBOLS, count)
     return 0
@@ -243,9 +244,10 @@ export function merge(stream: i32, count: u32, origin: i32, planes: u32, availab
   clearTail(count)
   escaped = 0
   const from: usize = INPUT + planes
-  const base = i16x8.splat(<i16>origin)
-  if (stream == 0) mergeBrain(count, base, from + 2 * <usize>count, from, available, true)
-  else if (stream == 1) mergeBrain(count, base, from, 0, available, false)
-  else mergeHalf(count, base, from, available)
+  const base = i16x8.splat(<i16>living)
+  const change = i16x8.splat(<i16>(dead - living))
+  if (stream == 0) mergeBrain(count, base, change, from + 2 * <usize>count, from, available, true)
+  else if (stream == 1) mergeBrain(count, base, change, from, 0, available, false)
+  else mergeHalf(count, base, change, from, available)
   return escaped
 }

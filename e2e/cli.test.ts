@@ -1,0 +1,352 @@
+/**
+ * The command line as a user or a script meets it: exit status, what goes to stdout and what to stderr, the fields of
+ * `--json`, keys, damaged files, and one sentence for each kind of bad input.
+ */
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { crc32c, viewOf } from '../sdk/core/index.ts'
+import {
+  type GraphParts,
+  type ModelOptions,
+  makeGraph,
+  makeModel,
+  makeNode,
+  makeTensor,
+  makeValue,
+  writeExternalData,
+  writeModel,
+} from '../sdk/onnx/index.ts'
+import { readDigits } from './models/digits.ts'
+
+const CLI = fileURLToPath(new URL('../sdk/cli/main.js', import.meta.url))
+const MNIST = fileURLToPath(new URL('../../e2e/models/mnist-cnn.onnx', import.meta.url))
+
+interface Result {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+let folder = ''
+
+/** Runs `hardpack` in the folder of this test. */
+function hardpack(...args: string[]): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', (status) => resolve({ status, stdout, stderr }))
+  })
+}
+
+/** Runs a command that must succeed, with `--json`: its one object. */
+async function json(...args: string[]) {
+  const { status, stdout, stderr } = await hardpack(...args, '--json')
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /^\{.*\}\n$/, 'one line of JSON')
+  return JSON.parse(stdout)
+}
+
+/** Runs a command that must be refused: in one sentence, on stderr only, and without another file. */
+async function refused(expected: RegExp, ...args: string[]): Promise<void> {
+  const before = await listing()
+  const { status, stdout, stderr } = await hardpack(...args)
+  assert.equal(status, 1, stderr)
+  assert.equal(stdout, '')
+  const last = stderr.trim().split('\n').at(-1) ?? ''
+  assert.match(last, expected)
+  assert.match(last, new RegExp(`^hardpack ${args[0]}: .+\\.$`))
+  assert.doesNotMatch(stderr, /unexpected|\n\s+at |undefined|onnxruntime_src/)
+  assert.deepEqual(await listing(), before)
+}
+
+const listing = async (): Promise<string[]> => (await readdir(folder, { recursive: true })).sort()
+const read = (name: string): Promise<Buffer> => readFile(join(folder, name))
+const write = (name: string, contents: Uint8Array | string): Promise<void> => writeFile(join(folder, name), contents)
+
+/** y = f(x, w) with `w` of 2 KiB, and whatever a test wants otherwise. */
+function smallModel(operator = 'MatMul', options?: ModelOptions, parts?: Partial<GraphParts>): Uint8Array {
+  const w = Float32Array.from({ length: 512 }, (_, i) => Math.sin(i))
+  const graph = makeGraph('small', {
+    nodes: [makeNode(operator, ['x', 'w'], ['y'])],
+    inputs: [makeValue('x', 'float32', [1, 8])],
+    outputs: [makeValue('y', 'float32', [1, 64])],
+    initializers: [makeTensor('w', { dtype: 'float32', shape: [8, 64], data: w })],
+    ...parts,
+  })
+  return writeModel(makeModel(graph, options))
+}
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hardpack-'))
+  await write('small.onnx', smallModel())
+  const made = await Promise.all([
+    hardpack('keygen', '-o', 'release'),
+    hardpack('keygen', '-o', 'other'),
+    hardpack('pack', 'small.onnx', '-o', 'unsigned.hpk'),
+  ])
+  made.push(await hardpack('pack', 'small.onnx', '-o', 'signed.hpk', '--key', 'release.secret'))
+  for (const { status, stderr } of made) assert.equal(status, 0, stderr)
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+test('help is data; a wrong call is exit status 2, a sentence and the usage on stderr', async () => {
+  const commands = ['pack', 'inspect', 'verify', 'run', 'unpack', 'parity', 'keygen', 'doctor']
+  const overview = await hardpack('--help')
+  assert.deepEqual([overview.status, overview.stderr], [0, ''])
+  for (const command of commands) {
+    assert.match(overview.stdout, new RegExp(`^  ${command} `, 'm'))
+    const { status, stdout, stderr } = await hardpack(command, '--help')
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.match(stdout, new RegExp(`^usage: hardpack ${command} .*--json`, 's'))
+  }
+  const wrong: [RegExp, ...string[]][] = [
+    [/^hardpack: expected a command, got none\.\n\nusage: hardpack </],
+    [/^hardpack: expected a command, got "frobnicate"\.\n\nusage: hardpack </, 'frobnicate'],
+    [/^hardpack: expected a command, got "constructor"\./, 'constructor'],
+    [/^hardpack pack: Unknown option '--frobnicate'\.\n\nusage: hardpack pack /, 'pack', 'small.onnx', '--frobnicate'],
+    [/^hardpack pack: expected one ONNX file, got 0\.\n\nusage/, 'pack'],
+    [/^hardpack verify: expected one package, got 2\./, 'verify', 'unsigned.hpk', 'signed.hpk'],
+    [/^hardpack unpack: expected -o model\.onnx, got none\./, 'unpack', 'unsigned.hpk'],
+    [/^hardpack pack: Option '-o, --output <value>' argument missing\./, 'pack', 'small.onnx', '-o'],
+    [/^hardpack pack: --release expected a whole number, got "x"\./, 'pack', 'small.onnx', '--release', 'x'],
+    [/^hardpack run: --target expected node or wasm, got "tpu"\./, 'run', 'unsigned.hpk', '--target', 'tpu'],
+    [/^hardpack parity: --targets expected some of node, wasm, webgpu, got "tpu"\./, 'parity', 'a', '--targets', 'tpu'],
+  ]
+  for (const [sentence, ...args] of wrong) {
+    const { status, stdout, stderr } = await hardpack(...args)
+    assert.deepEqual([status, stdout], [2, ''], args.join(' '))
+    assert.match(stderr, sentence)
+  }
+})
+
+test('keygen: the secret file is its owner’s alone, keys are never overwritten, and neither file is the other', async () => {
+  const { publicKey, files } = await json('keygen', '-o', 'third')
+  assert.deepEqual(files, { secret: 'third.secret', public: 'third.public' })
+  if (process.platform !== 'win32') assert.equal((await stat(join(folder, 'third.secret'))).mode & 0o777, 0o600)
+  assert.equal((await read('third.public')).toString(), `${publicKey}\n`)
+  assert.match((await read('third.secret')).toString(), /^hardpack-secret-key:[0-9a-f]{64}\n$/)
+  const secret = await read('third.secret')
+  await refused(/keygen expected a new name, got "third\.secret".*Choose another name/, 'keygen', '-o', 'third')
+  assert.deepEqual(await read('third.secret'), secret)
+  await refused(/got a public key\. Sign with the secret key\./, 'pack', 'small.onnx', '--key', 'third.public')
+  await refused(/got a secret key\. Give the public key/, 'verify', 'signed.hpk', '--key', 'third.secret')
+})
+
+test('pack: sizes are data, the rest is notes; without a key it says that the file is unsigned', async () => {
+  const { status, stdout, stderr } = await hardpack('pack', 'small.onnx', '-o', 'again.hpk')
+  assert.equal(status, 0)
+  assert.match(stdout, /^again\.hpk: [\d,]+ → [\d,]+ bytes \(\d+\.\d %\)\n$/)
+  assert.match(stderr, /^Unsigned: .*--key/m)
+  assert.match(stderr, /^reference outputs …$/m)
+  const signed = await hardpack('pack', 'small.onnx', '-o', 'signed-again.hpk', '--key', 'release.secret')
+  assert.doesNotMatch(signed.stderr, /Unsigned/)
+  assert.deepEqual(await read('again.hpk'), await read('unsigned.hpk'), 'the same model gives the same bytes')
+  assert.deepEqual(await read('signed-again.hpk'), await read('signed.hpk'), 'signed too')
+  const record = await json('pack', 'small.onnx', '-o', 'json.hpk')
+  assert.equal(record.output, 'json.hpk')
+  assert.equal(record.bytes.packed, (await read('json.hpk')).length)
+  assert.ok(record.agreement.maxAbsDiff <= record.agreement.tolerance)
+})
+
+test('inspect --json', async () => {
+  const { length } = await read('signed.hpk')
+  const publicKey = (await read('release.public')).toString().trim().split(':')[1]
+  const { format, name, bytes, tensors, graphs, inputs, outputs, signature } = await json('inspect', 'signed.hpk')
+  assert.deepEqual([format, name], ['hpk 1.0', 'small'])
+  assert.deepEqual([bytes.raw, bytes.packed], [(await read('small.onnx')).length, length])
+  assert.equal(bytes.sections.container + bytes.sections.graphs + bytes.sections.weights, length)
+  assert.equal(tensors.length, 1)
+  const { circuit, packedBytes, ...tensor } = tensors[0]
+  assert.deepEqual(tensor, { name: 'w', dtype: 'float32', shape: [8, 64], rawBytes: 2048 })
+  assert.ok(typeof circuit === 'string' && packedBytes > 0)
+  assert.deepEqual([graphs.length, graphs[0].name, graphs[0].tensors], [1, 'main', 1])
+  assert.deepEqual(inputs, [{ name: 'x', dtype: 'float32', shape: [1, 8] }])
+  assert.deepEqual(outputs, [{ name: 'y', dtype: 'float32', shape: [1, 64] }])
+  assert.deepEqual(signature, { signed: true, verifiedKeys: [publicKey] })
+  assert.deepEqual((await json('inspect', 'unsigned.hpk')).signature, { signed: false, verifiedKeys: [] })
+  const people = await hardpack('inspect', 'signed.hpk')
+  assert.deepEqual([people.status, people.stderr], [0, ''])
+})
+
+test('verify: the right key, as a file or as text; a wrong key and a missing signature are refused', async () => {
+  const publicKey = (await read('release.public')).toString().trim()
+  for (const key of ['release.public', publicKey, publicKey.split(':')[1]]) {
+    const { valid, verifiedKeys } = await json('verify', 'signed.hpk', '--key', key)
+    assert.deepEqual([valid, verifiedKeys], [true, [publicKey.split(':')[1]]])
+  }
+  const { status, stdout, stderr } = await hardpack('verify', 'unsigned.hpk')
+  assert.equal(status, 0)
+  assert.match(stdout, /^unsigned\.hpk: valid, \d+ chunks decoded, not signed\n$/)
+  assert.match(stderr, /No --key was given/)
+  for (const command of [['verify'], ['run'], ['unpack', '-o', 'refused.onnx']]) {
+    const [name, ...rest] = command
+    await refused(/expected a signature by one of 1 trusted keys/, name, 'signed.hpk', ...rest, '--key', 'other.public')
+    await refused(/expected a signature, got none/, name, 'unsigned.hpk', ...rest, '--key', 'release.public')
+  }
+  await refused(
+    /--key expected a public key or a file with one, got "nobody"/,
+    'verify',
+    'signed.hpk',
+    '--key',
+    'nobody',
+  )
+  const { stdout: error } = await hardpack('verify', 'unsigned.hpk', '--key', 'release.public', '--json')
+  assert.equal(JSON.parse(error).error.code, 'UNSIGNED')
+})
+
+test('unpack gives the same bytes; a flipped file is refused and nothing is written', async () => {
+  const { output, byteLength } = await json('unpack', 'unsigned.hpk', '-o', 'back.onnx')
+  assert.deepEqual([output, byteLength], ['back.onnx', (await read('small.onnx')).length])
+  assert.deepEqual(await read('back.onnx'), await read('small.onnx'))
+  const flipped = await read('unsigned.hpk')
+  flipped[flipped.length - 1] ^= 1
+  await write('flipped.hpk', flipped)
+  for (const name of ['verify', 'run', 'parity']) await refused(/SHA-256/, name, 'flipped.hpk')
+  await refused(
+    /expected SHA-256 .*The file is damaged: get it again\.$/,
+    'unpack',
+    'flipped.hpk',
+    '-o',
+    'flipped.onnx',
+  )
+  const whole = await read('unsigned.hpk')
+  await refused(/expected another file than the input/, 'unpack', 'unsigned.hpk', '-o', 'unsigned.hpk')
+  assert.deepEqual(await read('unsigned.hpk'), whole)
+})
+
+test('a newer major version is named and refused', async () => {
+  const newer = await read('unsigned.hpk')
+  const header = viewOf(newer.subarray(0, 64))
+  header.setUint16(8, 2, true)
+  header.setUint32(12, 0, true)
+  header.setUint32(12, crc32c(newer.subarray(0, 64)), true)
+  await write('newer.hpk', newer)
+  for (const name of ['inspect', 'verify', 'run'])
+    await refused(/format 2\.0.*Install a hardpack that reads/, name, 'newer.hpk')
+  const { stdout } = await hardpack('verify', 'newer.hpk', '--json')
+  assert.equal(JSON.parse(stdout).error.code, 'UNSUPPORTED_VERSION')
+})
+
+test('run: a digit as .npy, .json or raw bytes; outputs are data', async () => {
+  const { status, stderr } = await hardpack('pack', MNIST, '-o', 'digits.hpk')
+  assert.equal(status, 0, stderr)
+  const { images, labels } = readDigits(1)
+  await write('digit.bin', new Uint8Array(images.buffer, images.byteOffset, images.byteLength))
+  await write('digit.json', JSON.stringify([...images]))
+  const answers = []
+  for (const [file, target] of [
+    ['digit.bin', 'node'],
+    ['digit.json', 'node'],
+    ['digit.bin', 'wasm'],
+  ]) {
+    const { outputs, ...rest } = await json('run', 'digits.hpk', '--input', `image=${file}`, '--target', target)
+    assert.equal(rest.target, target)
+    assert.ok(rest.selfTest.maxAbsDiff <= rest.selfTest.tolerance)
+    const { dtype, shape, data } = outputs.logits
+    assert.deepEqual([dtype, shape], ['float32', [1, 10]])
+    assert.equal(data.indexOf(Math.max(...data)), labels[0])
+    answers.push(data)
+  }
+  assert.deepEqual(answers[0], answers[1])
+  const golden = await hardpack('run', 'digits.hpk')
+  assert.match(golden.stdout, /^logits float32\[1,10\]: .+\n$/)
+  assert.match(golden.stderr, /running the golden inputs/)
+  await refused(/expected raw elements of float32/, 'run', 'digits.hpk', '--input', `image=${MNIST}`)
+  await refused(/expected image, got an input "picture"/, 'run', 'digits.hpk', '--input', 'picture=digit.bin')
+  await refused(/got "absent\.npy" \(ENOENT\)/, 'run', 'digits.hpk', '--input', 'image=absent.npy')
+})
+
+test('parity --json', async () => {
+  const { targets } = await json('parity', 'unsigned.hpk', '--targets', 'node')
+  assert.equal(targets.length, 1)
+  const { target, available, maxAbsDiff, withinTolerance, latencyMs } = targets[0]
+  assert.deepEqual([target, available, withinTolerance], ['node', true, true])
+  assert.ok(maxAbsDiff >= 0 && latencyMs > 0)
+})
+
+test('what is no ONNX file is named for what it is', async () => {
+  const onnx = await read('small.onnx')
+  const files: [string, Uint8Array | string, RegExp][] = [
+    ['page.onnx', '<!doctype html><html><body>404</body></html>', /got an HTML page\. Check the address/],
+    ['picture.onnx', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'), /got a PNG image\. Give an ONNX file\./],
+    ['empty.onnx', '', /got an empty file\. Export the model again\./],
+    ['cut.onnx', onnx.subarray(0, onnx.length - 100), /whose last \d+ bytes are missing\. Fetch or export it again/],
+    ['package.onnx', await read('unsigned.hpk'), /got a hardpack package\. Unpack it first\./],
+  ]
+  for (const [name, contents, expected] of files) {
+    await write(name, contents)
+    await refused(expected, 'pack', name)
+  }
+  await refused(/got "absent\.onnx" \(ENOENT\)\. Check the path\./, 'pack', 'absent.onnx')
+  for (const name of ['inspect', 'verify', 'run', 'parity']) {
+    await refused(/to begin as a hardpack package, got something else\./, name, 'small.onnx')
+  }
+})
+
+test('a model that the runtime cannot run is refused with its reason and what to do', async () => {
+  await write('opset.onnx', smallModel('MatMul', { opsets: { '': 99 } }))
+  await write('operator.onnx', smallModel('Frobnicate'))
+  await write(
+    'domain.onnx',
+    smallModel(
+      'MatMul',
+      { opsets: { '': 17, 'com.example': 1 } },
+      {
+        nodes: [makeNode('Frobnicate', ['x', 'w'], ['y'], {}, { domain: 'com.example' })],
+      },
+    ),
+  )
+  await write('shapes.onnx', smallModel('MatMul', {}, { inputs: [makeValue('x', 'float32', [1, 9])] }))
+  await refused(/Opset 99 .* till opset \d+\. Export the model again/, 'pack', 'opset.onnx')
+  await refused(/No Op registered for Frobnicate .*Export the model again/, 'pack', 'operator.onnx')
+  await refused(/com\.example:Frobnicate.*not a registered.*Export the model again/, 'pack', 'domain.onnx')
+  await refused(/Incompatible dimensions.*Export the model again/, 'pack', 'shapes.onnx')
+  const { stdout } = await hardpack('pack', 'opset.onnx', '--json')
+  assert.equal(JSON.parse(stdout).error.code, 'UNSUPPORTED_MODEL')
+})
+
+test('external data is packed from beside the model; a missing file is named', async () => {
+  await mkdir(join(folder, 'split'))
+  await writeExternalData(smallModel(), join(folder, 'split', 'model.onnx'), { minBytes: 256 })
+  assert.equal((await read('split/model.onnx.data')).length, 2048)
+  const { tensors } = await json('pack', 'split/model.onnx', '-o', 'split.hpk')
+  assert.equal(tensors[0].rawBytes, 2048)
+  await rm(join(folder, 'split', 'model.onnx.data'))
+  await refused(/"model\.onnx\.data", got no such file\. Put it beside the model\./, 'pack', 'split/model.onnx')
+})
+
+test('an output that cannot be written is refused before any work, and the input is never the output', async () => {
+  await mkdir(join(folder, 'directory'))
+  for (const path of ['absent/model.hpk', 'directory', 'small.onnx/model.hpk']) {
+    const expected =
+      /output expected a path that can be written, got ".+" \(.+\)\. Create its folder or choose another path\./
+    await refused(expected, 'pack', 'small.onnx', '-o', path)
+    await refused(expected, 'unpack', 'unsigned.hpk', '-o', path)
+  }
+  const { stderr } = await hardpack('pack', 'small.onnx', '-o', 'absent/model.hpk')
+  assert.doesNotMatch(stderr, /reference outputs/)
+  const model = await read('small.onnx')
+  await refused(
+    /expected another file than the input, got "\.\/small\.onnx"/,
+    'pack',
+    'small.onnx',
+    '-o',
+    './small.onnx',
+  )
+  assert.deepEqual(await read('small.onnx'), model)
+})
