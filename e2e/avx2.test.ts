@@ -60,7 +60,10 @@ function saturatingModel(): Uint8Array {
   return writeModel(makeModel(graph))
 }
 
-test('on AVX2 without VNNI the self-test steps down to a level that answers rightly', { skip, timeout: 120_000 }, async () => {
+test('on AVX2 without VNNI the self-test steps down to a level that answers rightly', {
+  skip,
+  timeout: 120_000,
+}, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'hardpack-'))
   try {
     const path = join(folder, 'saturating.hpk')

@@ -81,16 +81,21 @@ export function fromOrt(values: Readonly<Record<string, OnnxValue>>): Record<str
   return outputs
 }
 
+/** The C++ file, line and function that ONNX Runtime puts in front of some reasons. */
+const SOURCE_LOCATION = /\S*onnxruntime\S*\.(?:cc|h):\d+ .*?\) (?=[A-Z])/
+
 /** ONNX Runtime's own words, without the prefix that every message of onnxruntime-web has. */
 export function ortReason(error: unknown): string {
   return messageOf(error)
     .replace(/^.*?ERROR_MESSAGE: /, '')
+    .replace(SOURCE_LOCATION, '')
     .replace(/[.\s]+$/, '')
 }
 
 /** The error of a graph that a runtime refused. */
 export function refused(target: string, reason: string, cause?: unknown): HardpackError {
   return new HardpackError('UNSUPPORTED_MODEL', `Target ${target} expected a graph that it can load, got: ${reason}.`, {
+    hint: 'Export the model again, with an opset and operators that this runtime knows.',
     cause,
   })
 }

@@ -178,7 +178,7 @@ function checkTrust(
   if (signers.length === 0) {
     if (trust === 'unsigned') return
     throw new HardpackError('UNSIGNED', 'The package expected a signature, got none.', {
-      hint: "Open it with trust: 'unsigned' (--allow-unsigned) if you trust where it comes from.",
+      hint: "Ask its maker for a signed one, or open it with trust: 'unsigned' (on the command line: without --key).",
     })
   }
   if (trustedKeys.length === 0 && trust === 'unsigned') return

@@ -69,7 +69,7 @@ export async function takeReference(
   const { reference, second, signal, onProgress } = options
   const stage = 'reference outputs'
   onProgress?.({ stage, done: 0, total: 2 })
-  const cases = await withSession(loading(reference), graph, signal, async (session) => {
+  const cases = await withSession(reference, graph, signal, async (session) => {
     const trials = options.golden?.length
       ? await givenTrials(session, options.golden, signal)
       : await seededTrials(session, inputs, options.shapes ?? {}, signal)
@@ -104,25 +104,6 @@ export async function takeReference(
     )
   }
   return { cases, agreement: { reference: reference.name, second: second.name, maxAbsDiff, tolerance } }
-}
-
-/** Where ONNX Runtime puts its source file, line and C++ function before what it has to say. */
-const SOURCE_LOCATION = /\S*onnxruntime\S*\.(?:cc|h):\d+ .*?\) (?=[A-Z])/
-
-/** The target, but a refusal of the graph is one of the model, and says what to do. */
-function loading(target: Target): Target {
-  return {
-    name: target.name,
-    probe: (options) => target.probe(options),
-    create: (graph, options) =>
-      target.create(graph, options).catch((error) => {
-        if (!(error instanceof HardpackError) || error.code !== 'UNSUPPORTED_MODEL') throw error
-        throw new HardpackError('UNSUPPORTED_MODEL', error.message.replace(SOURCE_LOCATION, ''), {
-          hint: 'Export the model again, with an opset and operators that this runtime knows.',
-          cause: error,
-        })
-      }),
-  }
 }
 
 /** The inputs of a trial, as a runtime takes them. */
