@@ -6,7 +6,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { inChromium } from '../sdk/cli/browser-parity.ts'
 import { count, table } from '../sdk/cli/command.ts'
 import { parityTable } from '../sdk/cli/parity.ts'
@@ -15,6 +14,7 @@ import { bytesSource, type Tensor } from '../sdk/core/index.ts'
 import { open } from '../sdk/node.ts'
 import { generateKeyPair, pack, parity } from '../sdk/pack/index.ts'
 import { node } from '../targets/node.ts'
+import { generalSizes } from './bench/general-compressors.ts'
 import { readDigits } from './models/digits.ts'
 
 interface DemoModel {
@@ -49,8 +49,7 @@ function models(): DemoModel[] {
 async function accuracy(bytes: Uint8Array, publicKey: Uint8Array): Promise<string> {
   const { images, labels } = readDigits(DIGITS)
   const model = await open(bytes, { targets: [node()], trustedKeys: [publicKey] })
-  const { outputs } = await model.run({ image: images })
-  await model.close()
+  const { outputs } = await model.run({ image: images }).finally(() => model.close())
   const logits = outputs.logits.data as Float32Array
   const right = labels.filter((label, i) => {
     const row = logits.subarray(10 * i, 10 * i + 10)
@@ -74,16 +73,9 @@ for (const { name, what, path, golden } of models()) {
   process.stderr.write(`${name}: pack, open, run\n`)
   const model = await readFile(path)
   const { bytes } = await pack(model, { name, golden, secretKeys: [secretKey], signal, onProgress })
-  const brotli = brotliCompressSync(model, {
-    params: {
-      [constants.BROTLI_PARAM_QUALITY]: 11,
-      [constants.BROTLI_PARAM_LGWIN]: 24,
-      [constants.BROTLI_PARAM_SIZE_HINT]: model.length,
-    },
-  })
-  const gzip = gzipSync(model, { level: 9 })
+  const { gzip, brotli } = generalSizes(model)
   const share = `${((100 * bytes.length) / model.length).toFixed(1)} %`
-  sizes.push([name, count(model.length), count(gzip.length), count(brotli.length), count(bytes.length), share])
+  sizes.push([name, count(model.length), count(gzip), count(brotli), count(bytes.length), share])
   const rows = [
     ...(await parity(bytesSource(bytes), [node()], { trustedKeys: [publicKey], signal, onProgress })),
     ...(await inChromium(bytes, { signal, onProgress })),

@@ -27,6 +27,11 @@ const tests = ROOMS.flatMap((room) => readdirSync(join(ROOT, room), { recursive:
   .filter((path) => process.argv.slice(2).every((word) => path.includes(word)))
   .sort()
 
+if (tests.length === 0) {
+  process.stderr.write(`hardpack: expected words of a test file's path, got ${process.argv.slice(2).join(' ')}.\n`)
+  process.exit(2)
+}
+
 const { chromium } = await setup({ browser: true })
 run('checking format and lint …', ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'])
 run(

@@ -8,8 +8,7 @@ export interface BitWriter extends BitCoder {
 }
 
 export function bitWriter(): BitWriter {
-  let low = 0
-  let high = 0xffffffff
+  const interval = Int32Array.of(0, -1)
   let bytes = new Uint8Array(1024)
   let length = 0
   const push = (byte: number): void => {
@@ -23,18 +22,24 @@ export function bitWriter(): BitWriter {
 
   return {
     code(probability, bit) {
+      let low = interval[0]
+      let high = interval[1]
       const range = high - low
-      const middle = low + (range >>> 16) * probability + (((range & 0xffff) * probability) >>> 16)
+      const middle =
+        (low + Math.imul(range >>> 16, probability) + (Math.imul(range & 0xffff, probability) >>> 16)) | 0
       if (bit) high = middle
-      else low = middle + 1
+      else low = (middle + 1) | 0
       while ((low ^ high) >>> 24 === 0) {
         push(high >>> 24)
-        low = (low << 8) >>> 0
-        high = ((high << 8) | 255) >>> 0
+        low <<= 8
+        high = (high << 8) | 255
       }
+      interval[0] = low
+      interval[1] = high
       return bit
     },
     finish() {
+      const low = interval[0]
       if (low !== 0) push((low >>> 24) + 1)
       return bytes.slice(0, length)
     },

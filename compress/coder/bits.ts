@@ -19,6 +19,7 @@ export interface BitCoder {
 
 const COUNT_LIMIT = 255
 const EVEN = 0x8000
+const RECIPROCALS = /* @__PURE__ */ Int32Array.from({ length: COUNT_LIMIT + 1 }, (_, n) => Math.floor(16384 / (2 * n + 3)))
 
 /** `count` models that expect 0 and 1 alike. */
 export function bitModels(count: number): Int32Array {
@@ -29,7 +30,7 @@ export function codeBit(coder: BitCoder, models: Int32Array, index: number, bit:
   const model = models[index]
   const coded = coder.code(Math.max(1, model >>> 16), bit)
   const count = model & 1023
-  const step = Math.imul(((coded << 22) - (model >>> 10)) >> 3, (16384 / (count + count + 3)) | 0) & ~1023
+  const step = Math.imul(((coded << 22) - (model >>> 10)) >> 3, RECIPROCALS[count]) & ~1023
   models[index] = (model + step + (count < COUNT_LIMIT ? 1 : 0)) | 0
   return coded
 }

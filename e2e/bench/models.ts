@@ -7,7 +7,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { bestDecoder } from '../../compress/decode.ts'
 import { table } from '../../sdk/cli/command.ts'
 import { readPackage } from '../../sdk/container/read.ts'
@@ -19,6 +18,7 @@ import { node } from '../../targets/node.ts'
 import type { Graph, OptimizationLevel, Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
 import { dataFolder, environment, writeResults } from './environment.ts'
+import { generalSizes } from './general-compressors.ts'
 
 interface Row {
   readonly model: string
@@ -104,14 +104,7 @@ async function measure(path: string): Promise<Row> {
     model: name,
     bytes: model.length,
     packed: bytes.length,
-    gzip: gzipSync(model, { level: 9 }).length,
-    brotli: brotliCompressSync(model, {
-      params: {
-        [constants.BROTLI_PARAM_QUALITY]: 11,
-        [constants.BROTLI_PARAM_LGWIN]: 24,
-        [constants.BROTLI_PARAM_SIZE_HINT]: model.length,
-      },
-    }).length,
+    ...generalSizes(model),
     sameFile: equal(await unpack(bytesSource(bytes), { trust: 'unsigned' }), model),
     sameOutputs: await sameOutputs(model, bytes),
     packSeconds: Math.round((performance.now() - started) / 100) / 10,

@@ -30,6 +30,7 @@ export const inspectCommand: Command = {
     ] as const) {
       for (const { name, dtype, shape } of values) io.out(`${kind} ${name}: ${dtype} [${shape.join(', ')}]`)
     }
+    if (it.tensors.length === 0) return 0
     io.out('')
     const head = ['tensor', 'type', 'shape', 'circuit', 'raw', 'packed', 'bits']
     const rows = it.tensors.map((t) => {

@@ -75,7 +75,7 @@ function externalizeTensor(walk: SkeletonWalk, tensor: Field, path: string): Uin
     if (field.number === TENSOR_RAW_DATA && field.content === splice.position) {
       walk.next++
       replaced = true
-    } else {
+    } else if (field.number !== TENSOR_EXTERNAL_DATA) {
       walk.copy(field.start, field.end, parts)
     }
   }

@@ -11,6 +11,7 @@ import { type OpenedPackage, type ReadOptions, readChunk, readPackage, verifyRaw
 import { type CallOptions, concat, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
+import { countExternalTensors } from './external-tensors.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
 /** The name under which a graph refers to the decoded weights. */
@@ -142,7 +143,11 @@ export function onnxFile(arena: Arena, graph: GraphEntry): Uint8Array {
   return joinWeights(bytesAt(arena, graph.skeleton), splices)
 }
 
-/** A graph for a runtime: its large initializers are read from the arena, without another copy. */
+/**
+ * A graph for a runtime: its large initializers are read from the arena, without another copy.
+ *
+ * @throws HardpackError `INVALID_FORMAT` for a graph that would have a runtime read a file.
+ */
 export function runnableGraph(arena: Arena, graph: GraphEntry): Graph {
   const splices = graph.tensors.map(({ position, ranges, external }): ExternalSplice => {
     const bytes = bytesAt(arena, ranges)
@@ -151,8 +156,17 @@ export function runnableGraph(arena: Arena, graph: GraphEntry): Graph {
     return { position, bytes, externalOffset: bytes.byteOffset - arena.bytes.byteOffset }
   })
   const model = externalize(bytesAt(arena, graph.skeleton), splices, EXTERNAL_PATH)
-  const isExternal = splices.some(({ externalOffset }) => externalOffset !== undefined)
-  return isExternal ? { model, externalData: [{ path: EXTERNAL_PATH, data: arena.bytes }] } : { model }
+  const external = splices.filter(({ externalOffset }) => externalOffset !== undefined).length
+  if (countExternalTensors(model) !== external) {
+    throw new HardpackError(
+      'INVALID_FORMAT',
+      'A graph expected all its weights in the package, got one in another file.',
+      {
+        hint: 'Do not use this package: it makes a runtime read files of this machine.',
+      },
+    )
+  }
+  return external > 0 ? { model, externalData: [{ path: EXTERNAL_PATH, data: arena.bytes }] } : { model }
 }
 
 /** The golden cases of a graph, in memory of their own: they outlive the arena. */

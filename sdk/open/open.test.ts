@@ -13,7 +13,7 @@ import { storedChunk } from '../container/packages.fixture.ts'
 import { writePackage } from '../container/write.ts'
 import { bytesSource, concat, HardpackError, sha256 } from '../core/index.ts'
 import { open } from '../node.ts'
-import { makeGraph, makeModel, makeNode, makeValue, writeModel } from '../onnx/index.ts'
+import { makeGraph, makeModel, makeNode, makeTensor, makeValue, writeModel } from '../onnx/index.ts'
 import type { PackageInput } from './open.ts'
 import { parity } from './parity.ts'
 
@@ -31,17 +31,21 @@ const negating = (faults = {}) =>
     faults,
   })
 
+const negation = writeModel(
+  makeModel(
+    makeGraph('g', {
+      nodes: [makeNode('Neg', ['x'], ['y'])],
+      inputs: [makeValue('x', 'float32', ['n'])],
+      outputs: [makeValue('y', 'float32', ['n'])],
+    }),
+  ),
+)
+
 /** y = -x, with the golden case x = [1, 2]; what `change` makes of its golden cases. */
-async function packageOf(change: (golden: GoldenEntry) => readonly GoldenEntry[] = (golden) => [golden]) {
-  const skeleton = writeModel(
-    makeModel(
-      makeGraph('g', {
-        nodes: [makeNode('Neg', ['x'], ['y'])],
-        inputs: [makeValue('x', 'float32', ['n'])],
-        outputs: [makeValue('y', 'float32', ['n'])],
-      }),
-    ),
-  )
+async function packageOf(
+  change: (golden: GoldenEntry) => readonly GoldenEntry[] = (golden) => [golden],
+  skeleton: Uint8Array = negation,
+) {
   const samples = new Uint8Array(Float64Array.of(-1, -2).buffer)
   const input = new Uint8Array(Float32Array.of(1, 2).buffer)
   // In front, where its alignment lets it be read in place.
@@ -199,6 +203,26 @@ test('a package whose self-test compares nothing is refused', async () => {
       message: /golden cases with outputs/,
     })
     await assert.rejects(parity(bytesSource(file), [negating()], unsigned), { code: 'INVALID_FORMAT' })
+  }
+})
+
+test('a graph that names a file is refused before a runtime sees it', async () => {
+  const graph = makeGraph('g', {
+    nodes: [makeNode('Add', ['x', 'w'], ['y'])],
+    inputs: [makeValue('x', 'float32', ['n'])],
+    outputs: [makeValue('y', 'float32', ['n'])],
+    initializers: [makeTensor('w', { dtype: 'float32', shape: [2], data: new Float32Array(2) })],
+  })
+  for (const location of ['secret.txt', 'hardpack-weights']) {
+    Object.assign(graph.initializer[0], {
+      rawData: new Uint8Array(),
+      dataLocation: 1,
+      externalData: [{ key: 'location', value: location }],
+    })
+    const target = negating()
+    const file = await packageOf(undefined, writeModel(makeModel(graph)))
+    await assert.rejects(open(file, { targets: [target], ...unsigned }), { code: 'INVALID_FORMAT', message: /file/ })
+    assert.equal(target.counts.create, 0)
   }
 })
 

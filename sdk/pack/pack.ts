@@ -74,6 +74,11 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
   const locations = locateWeights(model, { minBytes: MIN_WEIGHT_BYTES })
   const graph = readModel(model)
   const signature = signatureOf(graph)
+  if (signature.outputs.length === 0) {
+    throw new HardpackError('UNSUPPORTED_MODEL', 'The model expected an output, got none.', {
+      hint: 'Export it with its outputs.',
+    })
+  }
   const reference = await takeReference({ model }, signature.inputs, {
     reference: options.reference ?? node({ threads: 1 }),
     second: options.second ?? wasm(),

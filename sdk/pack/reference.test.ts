@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fake } from '../../targets/fake.ts'
 import { HardpackError } from '../core/index.ts'
-import { makeGraph, makeModel, makeNode, makeValue, writeModel } from '../onnx/index.ts'
+import { makeGraph, makeModel, makeNode, makeValue, readModel, writeModel } from '../onnx/index.ts'
 import { pack } from './pack.ts'
 
 const x = { name: 'x', dtype: 'float32', shape: [2] } as const
@@ -16,6 +16,7 @@ const model = writeModel(
     }),
   ),
 )
+
 const identity = (faults = {}) => fake({ inputs: [x], outputs: [y], compute: (feeds) => ({ y: feeds.x }), faults })
 
 test('a second runtime that is not installed is TARGET_UNAVAILABLE, one that refuses the model REFERENCE_MISMATCH', async () => {
@@ -58,4 +59,13 @@ test('options that a package cannot hold are refused before any work', async () 
     await assert.rejects(pack(model, { ...options, reference, second: identity() }), { code: 'INVALID_ARGUMENT' })
     assert.equal(reference.counts.create, 0)
   }
+})
+
+test('a model without an output is refused as such', async () => {
+  const silent = readModel(model)
+  if (silent.graph) silent.graph.output = []
+  await assert.rejects(pack(writeModel(silent), { name: 'm', reference: identity(), second: identity() }), {
+    code: 'UNSUPPORTED_MODEL',
+    message: /expected an output, got none/,
+  })
 })
