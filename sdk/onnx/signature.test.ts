@@ -7,7 +7,7 @@ import { makeGraph, makeModel, makeNode, makeValue } from './build.ts'
 import { writeModel } from './model.ts'
 import { create, type TypeProto } from './proto.ts'
 import { SAMPLES } from './sample-models.ts'
-import { signatureOf, type TensorValue } from './signature.ts'
+import { type Signature, signatureOf } from './signature.ts'
 
 const silero = readFileSync(createRequire(import.meta.url).resolve('@ricky0123/vad-web/dist/silero_vad_v5.onnx'))
 const files: [string, Uint8Array][] = [
@@ -16,12 +16,12 @@ const files: [string, Uint8Array][] = [
 ]
 
 /** ONNX Runtime gives a dimension without a name as ''. */
-const asOrt = (values: readonly TensorValue[]) =>
+const asOrt = (values: Signature['outputs']) =>
   values.map(({ name, dtype, shape }) => ({
     name,
     isTensor: true,
     type: dtype,
-    shape: shape.map((size) => (typeof size === 'string' && size.startsWith('unk__') ? '' : size)),
+    shape: shape?.map((size) => (typeof size === 'string' && size.startsWith('unk__') ? '' : size)),
   }))
 
 for (const [name, bytes] of files) {
@@ -49,6 +49,16 @@ test('a dimension without a name gets one that is unique in the model', () => {
   const { inputs, outputs } = signatureOf(passing(value))
   assert.deepEqual(inputs[0].shape, ['unk__1', 'unk__0', 'unk__2', 'unk__3', 3])
   assert.deepEqual(outputs[0].shape, ['unk__4', 'unk__0', 'unk__5', 'unk__6', 3])
+})
+
+test('an output of unknown rank has no shape', () => {
+  const model = passing(makeValue('x', 'float32', [2]))
+  const y = create('ValueInfoProto', {
+    name: 'y',
+    type: create('TypeProto', { tensorType: create('TypeProto.Tensor', { elemType: 1 }) }),
+  })
+  model.graph.output = [y]
+  assert.deepEqual(signatureOf(writeModel(model)).outputs, [{ name: 'y', dtype: 'float32', shape: null }])
 })
 
 test('an input that is not a tensor of numbers is refused by name', () => {

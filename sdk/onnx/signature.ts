@@ -15,7 +15,8 @@ export interface TensorValue {
 export interface Signature {
   /** What a caller must feed: without those inputs that are initializers. */
   readonly inputs: readonly TensorValue[]
-  readonly outputs: readonly TensorValue[]
+  /** A shape of `null`: the model does not say how many dimensions it has. */
+  readonly outputs: readonly (Omit<TensorValue, 'shape'> & { readonly shape: TensorValue['shape'] | null })[]
   readonly opsets: readonly { readonly domain: string; readonly version: number }[]
   readonly irVersion: number
   /** Name and version of the exporter, as `pytorch 2.4.0`; may be empty. */
@@ -54,8 +55,8 @@ function nameDimensions(values: readonly ValueInfoProto[]): (dim: DimensionProto
  * The signature of a model.
  *
  * @param model an ONNX file, or one that is read already
- * @throws HardpackError `UNSUPPORTED_MODEL` when an input or output is not a tensor, has no element type of a fixed size
- *   or no known rank, naming it; `INVALID_MODEL` for bytes that are not an ONNX file.
+ * @throws HardpackError `UNSUPPORTED_MODEL` when an input or output is not a tensor or has no element type of a fixed
+ *   size, or an input has no known rank, naming it; `INVALID_MODEL` for bytes that are not an ONNX file.
  * @example
  * signatureOf(bytes).inputs // [{ name: 'image', dtype: 'float32', shape: ['batch', 3, 224, 224] }]
  */
@@ -64,7 +65,7 @@ export function signatureOf(model: Uint8Array | Model): Signature {
     model instanceof Uint8Array ? readModel(model) : model
   const feeds = feedsOf(graph)
   const sizeOf = nameDimensions([...feeds, ...graph.output])
-  const describe = (role: string) => (value: ValueInfoProto) => {
+  const describe = (role: string, value: ValueInfoProto): Signature['outputs'][number] => {
     const kind = value.type?.value
     const tensor = value.type?.tensorType
     if (!tensor) {
@@ -76,14 +77,18 @@ export function signatureOf(model: Uint8Array | Model): Signature {
       const got = tensor.elemType === 8 ? 'strings' : `ONNX data type ${tensor.elemType}`
       throw unsupported(role, value, 'numbers of a fixed size', got, 'Move what makes numbers of it out of the model.')
     }
-    if (!tensor.shape) {
-      throw unsupported(role, value, 'a shape', 'one of unknown rank', 'Run shape inference on the model first.')
+    return { name: value.name, dtype, shape: tensor.shape?.dim.map(sizeOf) ?? null }
+  }
+  const describeInput = (value: ValueInfoProto): TensorValue => {
+    const { shape, ...rest } = describe('Input', value)
+    if (!shape) {
+      throw unsupported('Input', value, 'a shape', 'one of unknown rank', 'Run shape inference on the model first.')
     }
-    return { name: value.name, dtype, shape: tensor.shape.dim.map(sizeOf) }
+    return { ...rest, shape }
   }
   return {
-    inputs: feeds.map(describe('Input')),
-    outputs: graph.output.map(describe('Output')),
+    inputs: feeds.map(describeInput),
+    outputs: graph.output.map((value) => describe('Output', value)),
     opsets: opsetImport.map(({ domain, version }) => ({ domain, version: Number(version) })),
     irVersion: Number(irVersion),
     producer: `${producerName} ${producerVersion}`.trim(),

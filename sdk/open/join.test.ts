@@ -12,6 +12,7 @@ import {
   makeNode,
   makeTensor,
   makeValue,
+  readModel,
   splitWeights,
   writeModel,
 } from '../onnx/index.ts'
@@ -116,5 +117,16 @@ test('a weight at a place that is none is a typed error, whatever the place', ()
       }
     }),
     { numRuns: 500 },
+  )
+})
+
+test('a weight that is made external names our file only, whatever it named before', () => {
+  const again = readModel(model(32, 'g'))
+  Object.assign(again.graph?.initializer[0] ?? {}, { externalData: [{ key: 'location', value: 'secret.txt' }] })
+  const { skeleton, splices } = split(writeModel(again))
+  const [tensor] = readModel(externalize(skeleton, splices, 'weights')).graph?.initializer ?? []
+  assert.deepEqual(
+    tensor.externalData.filter(({ key }) => key === 'location').map(({ value }) => value),
+    ['weights'],
   )
 })

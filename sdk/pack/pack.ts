@@ -103,7 +103,10 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
         skeleton,
         tensors: tensorEntries(locations, layout.weights),
         inputs: signature.inputs,
-        outputs: signature.outputs,
+        outputs: signature.outputs.map((output) => ({
+          ...output,
+          shape: output.shape ?? observedShape(reference, output.name),
+        })),
         byteLength: model.length,
         digest: await sha256(model),
       },
@@ -163,6 +166,12 @@ function tensorEntries(
     removed += end - start
     return { name: reportName(name), dtype, shape, position, external, ranges: ranges[i] }
   })
+}
+
+/** The shape of an output whose model does not say: as many open dimensions as it has in the golden cases. */
+function observedShape({ cases }: Reference, name: string): string[] {
+  const shape = cases[0].outputs.find((output) => output.name === name)?.shape ?? []
+  return shape.map((_, axis) => `${name}_${axis}`)
 }
 
 /** A tensor's name as the manifest takes it: printable, at most 256 bytes. For reports; the skeleton keeps the name itself. */
