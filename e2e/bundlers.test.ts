@@ -10,7 +10,8 @@ import type { Browser } from 'playwright-core'
 import * as vite from 'vite'
 import { hardpack as esbuildPlugin } from '../sdk/bundler/esbuild.ts'
 import { hardpack as vitePlugin } from '../sdk/bundler/vite.ts'
-import { findChromium, launchChromium, openPage, STRICT_CSP, serve } from '../sdk/cli/chromium.ts'
+import { findChromium, launchChromium, openPage } from '../sdk/cli/chromium.ts'
+import { STRICT_CSP, serve } from '../sdk/cli/static-server.ts'
 
 const chromium = findChromium()
 const skip = 'reason' in chromium ? chromium.reason : false

@@ -90,11 +90,12 @@ test('the tarball holds what package.json points to, with types, and nothing of 
     assert.ok(files.has(target), `the tarball has no ${target}`)
     if (target.endsWith('.js')) assert.ok(files.has(target.replace(/\.js$/, '.d.ts')), `${target} has no types`)
   }
-  for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md', 'sdk/docs/format.md']) assert.ok(files.has(file), file)
+  for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md', 'sdk/docs/format.md', 'sdk/container/manifest.proto'])
+    assert.ok(files.has(file), file)
   const unwanted = [...files].filter(
     (file) =>
       /(?<!\.d)\.ts$|\.test\.|\.fixture\.|\.map$|tsbuildinfo|^dist\/e2e\/|sample-models|\.onnx$/.test(file) ||
-      !/^(dist|sdk\/docs)\/|^[^/]+$/.test(file),
+      !/^(dist|sdk\/docs)\/|^sdk\/container\/manifest\.proto$|^[^/]+$/.test(file),
   )
   assert.deepEqual(unwanted, [])
 })

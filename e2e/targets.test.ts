@@ -7,16 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { hardpack } from '../sdk/bundler/esbuild.ts'
-import {
-  findChromium,
-  ISOLATION,
-  launchChromium,
-  type OpenPage,
-  openPage,
-  type Served,
-  STRICT_CSP,
-  serve,
-} from '../sdk/cli/chromium.ts'
+import { findChromium, launchChromium, type OpenPage, openPage } from '../sdk/cli/chromium.ts'
+import { ISOLATION, type Served, STRICT_CSP, serve } from '../sdk/cli/static-server.ts'
 import type { ContractResult } from '../targets/contract.ts'
 
 const chromium = findChromium()

@@ -8,6 +8,7 @@ import { messageOf, throwIfAborted } from '../core/index.ts'
 import type { TargetParity } from '../open/parity.ts'
 import type { Io } from './command.ts'
 import type { BrowserTarget } from './parity-page.ts'
+import { STRICT_CSP, serve } from './static-server.ts'
 
 const BROWSER_TARGETS: readonly BrowserTarget[] = ['wasm', 'webgpu']
 
@@ -31,7 +32,7 @@ export async function inChromium(
   const closers: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
   try {
     io.onProgress({ stage, done: 0, total: targets.length + 1 })
-    const [{ findChromium, launchChromium, openPage, serve, STRICT_CSP }, { build }, { hardpack }] = await Promise.all([
+    const [{ findChromium, launchChromium, openPage }, { build }, { hardpack }] = await Promise.all([
       import('./chromium.ts'),
       import('esbuild'),
       import('../bundler/esbuild.ts'),

@@ -99,6 +99,8 @@ test('a tensor is a view over its bytes, and a wrong length is refused', () => {
   assert.deepEqual([...tensor.data], [1, 2])
   assert.equal(bytesOf(tensor).buffer, bytes.buffer)
   assert.deepEqual([...tensorOf('float32', [1], concat([Uint8Array.of(9), bytes]).subarray(1, 5)).data], [1])
+  const buffer = Buffer.concat([Buffer.of(9), bytes]).subarray(1, 5)
+  assert.deepEqual([...tensorOf('float32', [1], buffer).data], [1])
   assert.throws(() => tensorOf('float32', [3], bytes), { code: 'INVALID_ARGUMENT' })
 })
 

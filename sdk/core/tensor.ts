@@ -32,6 +32,7 @@ export function tensorOf(dtype: DType, shape: readonly number[], bytes: Uint8Arr
   }
   const ArrayType = arrayOf(dtype)
   const width = (ArrayType as unknown as { BYTES_PER_ELEMENT: number }).BYTES_PER_ELEMENT
-  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice()
+  // Not slice(): a Node Buffer's is a view.
+  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes)
   return { dtype, shape, data: new ArrayType(aligned.buffer, aligned.byteOffset, bytes.length / width) }
 }
