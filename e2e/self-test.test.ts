@@ -143,7 +143,7 @@ test('a target that is not there, and one that refuses the model, are passed ove
     model.report().attempts.map(({ target, outcome, reason }) => [target, outcome, reason]),
     [
       ['absent', 'unavailable', 'there is no adapter'],
-      ['refusing', 'failed', 'The runtime expected another operator.'],
+      ...OPTIMIZATION_LEVELS.map(() => ['refusing', 'failed', 'The runtime expected another operator.']),
       ['node', 'accepted', undefined],
     ],
   )
@@ -151,9 +151,30 @@ test('a target that is not there, and one that refuses the model, are passed ove
 
   await assert.rejects(open(bytes, { targets: [absent, refusing], ...untrusted }), {
     code: 'TARGET_UNAVAILABLE',
-    message: /there is no adapter.*refusing \(all\): The runtime expected another operator/,
+    message: /there is no adapter.*refusing \(all, extended, basic, disabled\): The runtime expected another operator/,
   })
   await assert.rejects(open(bytes, { targets: [], ...untrusted }), { code: 'TARGET_UNAVAILABLE' })
+})
+
+test('a level that does not load is stepped over; a device that is gone is not asked again', async () => {
+  const at = (code: 'UNSUPPORTED_MODEL' | 'DEVICE_LOST'): Target => ({
+    ...node(),
+    name: code,
+    create: (graph, options) =>
+      options?.optimization === 'all'
+        ? Promise.reject(new HardpackError(code, `${code}.`))
+        : node().create(graph, options),
+  })
+  const model = await open(bytes, { targets: [at('DEVICE_LOST'), at('UNSUPPORTED_MODEL')], ...untrusted })
+  assert.deepEqual(
+    model.report().attempts.map(({ target, optimization, code }) => [target, optimization, code]),
+    [
+      ['DEVICE_LOST', 'all', 'DEVICE_LOST'],
+      ['UNSUPPORTED_MODEL', 'all', 'UNSUPPORTED_MODEL'],
+      ['UNSUPPORTED_MODEL', 'extended', undefined],
+    ],
+  )
+  await model.close()
 })
 
 test('no target right: SELF_TEST_FAILED lists what each did, and no session stays open', async () => {
@@ -162,7 +183,7 @@ test('no target right: SELF_TEST_FAILED lists what each did, and no session stay
     assert.equal(error.code, 'SELF_TEST_FAILED')
     for (const target of targets) {
       for (const level of OPTIMIZATION_LEVELS)
-        assert.ok(error.message.includes(`${target.name} (${level}): Output "logits"`))
+        assert.match(error.message, new RegExp(`${target.name} \\([^)]*${level}[^)]*\\): Output "logits"`))
     }
     return true
   })

@@ -11,7 +11,7 @@ import {
   type Session,
   type Target,
 } from '../../targets/types.ts'
-import { type CallOptions, HardpackError, messageOf, throwIfAborted } from '../core/index.ts'
+import { type CallOptions, type ErrorCode, HardpackError, messageOf, throwIfAborted } from '../core/index.ts'
 import { agrees, compare, type GoldenCase, type GoldenDifference, worst } from './golden.ts'
 
 /** One try at one target and level, in the order in which they were made. */
@@ -19,6 +19,8 @@ export interface Attempt {
   readonly target: string
   readonly optimization?: OptimizationLevel
   readonly outcome: 'accepted' | 'wrong-answer' | 'failed' | 'unavailable'
+  /** The code of the error, where it failed. */
+  readonly code?: ErrorCode
   /** Why it was not accepted, or what is special about the device; one sentence. */
   readonly reason?: string
   readonly maxAbsDiff?: number
@@ -45,6 +47,9 @@ export async function selfTest(
   }
   return differences
 }
+
+/** Failures that a lower level may not have: an optimiser can also make a graph that does not load or run. */
+const GRAPH_ERRORS: ReadonlySet<ErrorCode> = new Set(['UNSUPPORTED_MODEL', 'TARGET_FAILED'])
 
 /**
  * Starts a graph on the first target, at the fastest level, that gives the golden outputs. Every try is pushed to
@@ -83,7 +88,7 @@ export async function start(
         }
         return { session, target, optimization, device: probe.device, difference }
       }
-      if (record.outcome === 'failed') break
+      if (record.code && !GRAPH_ERRORS.has(record.code)) break
     }
   }
   throw failure(attempts)
@@ -110,7 +115,8 @@ async function tryLevel(
   } catch (error) {
     await discard(session)
     throwIfAborted(signal)
-    return { ...where, outcome: 'failed', reason: messageOf(error) }
+    const code = error instanceof HardpackError ? error.code : 'TARGET_FAILED'
+    return { ...where, outcome: 'failed', code, reason: messageOf(error) }
   }
 }
 
@@ -120,8 +126,15 @@ async function discard(session: Session | undefined): Promise<void> {
 }
 
 function failure(attempts: readonly Attempt[]): HardpackError {
-  const list = attempts
-    .map(({ target, optimization, reason }) => `${target}${optimization ? ` (${optimization})` : ''}: ${reason}`)
+  const levels = new Map<string, { target: string; reason: string | undefined; tried: string[] }>()
+  for (const { target, reason, optimization } of attempts) {
+    const key = `${target}: ${reason}`
+    const entry = levels.get(key) ?? { target, reason, tried: [] }
+    if (optimization) entry.tried.push(optimization)
+    levels.set(key, entry)
+  }
+  const list = [...levels.values()]
+    .map(({ target, reason, tried }) => `${target}${tried.length > 0 ? ` (${tried.join(', ')})` : ''}: ${reason}`)
     .join(' ')
   const ran = attempts.some(({ outcome }) => outcome === 'wrong-answer')
   return ran
