@@ -30,8 +30,8 @@ const DIGITS = 100
 function models(): DemoModel[] {
   const own = (file: string) => fileURLToPath(new URL(`../../e2e/models/${file}`, import.meta.url))
   const vad = createRequire(import.meta.url).resolve('@ricky0123/vad-web/dist/silero_vad_v5.onnx')
-  const { images } = readDigits(2)
-  const digits = [{ image: { dtype: 'float32', shape: [2, 1, 28, 28], data: images } }] as const
+  const { images } = readDigits(1)
+  const digits = [{ image: { dtype: 'float32', shape: [1, 1, 28, 28], data: images } }] as const
   const tone = Float32Array.from({ length: 512 }, (_, i) => ((i * 7) % 64) / 32 - 1)
   const frame: Readonly<Record<string, Tensor>> = {
     input: { dtype: 'float32', shape: [1, 512], data: tone },

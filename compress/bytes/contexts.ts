@@ -14,53 +14,58 @@ const RECIPROCALS = /* @__PURE__ */ Int32Array.from({ length: COUNT_LIMIT + 1 },
 )
 
 export interface Contexts {
-  /** Chooses the buckets of the next nibble, one for each hash. */
-  select(hashes: Int32Array, salt: number): void
-  /** Writes the logits of the next bit to `inputs[0 … count)`. */
-  predict(node: number, inputs: Int32Array, stretch: Int16Array): void
-  update(bit: number): void
+  readonly table: Int32Array
+  /** Of each context: its bucket for this nibble, and the word of the bit that is predicted. */
+  readonly bases: Int32Array
+  readonly slots: Int32Array
 }
 
 /** @param count contexts @param bytes how many bytes will be coded, from which the table gets its size */
-export function hashedContexts(count: number, bytes: number): Contexts {
+export function contextsOf(count: number, bytes: number): Contexts {
   const buckets = Math.min(MAX_BUCKETS, 1 << (32 - Math.clz32(8 * bytes)))
-  const table = new Int32Array(buckets * BUCKET)
-  const bases = new Int32Array(count)
-  const slots = new Int32Array(count)
+  return { table: new Int32Array(buckets * BUCKET), bases: new Int32Array(count), slots: new Int32Array(count) }
+}
 
-  const bucketOf = (hash: number): number => {
-    const check = hash | 1
-    const at = (Math.imul(hash, 0x2c1b3c6d) >>> 12) & (buckets - 1)
-    const first = at * BUCKET
-    if (table[first] === check) return first
-    const second = (at ^ 1) * BUCKET
-    if (table[second] === check) return second
-    const victim = (table[first + 1] & 1023) <= (table[second + 1] & 1023) ? first : second
-    table[victim] = check
-    table.fill(EVEN, victim + 1, victim + BUCKET)
-    return victim
+function bucketOf(table: Int32Array, hash: number): number {
+  const check = hash | 1
+  const first = (Math.imul(hash, 0x2c1b3c6d) >>> 8) & (table.length - BUCKET)
+  if (table[first] === check) return first
+  const second = first ^ BUCKET
+  if (table[second] === check) return second
+  const victim = (table[first + 1] & 1023) <= (table[second + 1] & 1023) ? first : second
+  table[victim] = check
+  for (let i = 1; i < BUCKET; i++) table[victim + i] = EVEN
+  return victim
+}
+
+/** Chooses the buckets of the next nibble, one for each hash. */
+export function selectBuckets({ table, bases }: Contexts, hashes: Int32Array, salt: number): void {
+  for (let i = 0; i < bases.length; i++) bases[i] = bucketOf(table, Math.imul(hashes[i] + salt, 0x9e3779b1))
+}
+
+/** Writes the logits of the next bit to the first inputs. */
+export function predictBit(
+  { table, bases, slots }: Contexts,
+  node: number,
+  inputs: Int32Array,
+  stretch: Int16Array,
+): void {
+  for (let i = 0; i < bases.length; i++) {
+    const slot = bases[i] + node
+    slots[i] = slot
+    inputs[i] = stretch[table[slot] >>> 20]
   }
+}
 
-  return {
-    select(hashes, salt) {
-      for (let i = 0; i < count; i++) bases[i] = bucketOf(Math.imul(hashes[i] + salt, 0x9e3779b1))
-    },
-    predict(node, inputs, stretch) {
-      for (let i = 0; i < count; i++) {
-        const slot = bases[i] + node
-        slots[i] = slot
-        inputs[i] = stretch[table[slot] >>> 20]
-      }
-    },
-    update(bit) {
-      const target = bit << 16
-      for (let i = 0; i < count; i++) {
-        const slot = slots[i]
-        const model = table[slot]
-        const seen = model & 1023
-        const delta = Math.imul(target - (model >>> 16), RECIPROCALS[seen]) & ~1023
-        table[slot] = (model + delta + (seen < COUNT_LIMIT ? 1 : 0)) | 0
-      }
-    },
+/** Moves the models that predicted a bit towards it. */
+export function learnBit({ table, slots }: Contexts, bit: number): void {
+  const target = bit << 16
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i]
+    const model = table[slot]
+    const seen = model & COUNT_LIMIT
+    const delta = Math.imul(target - (model >>> 16), RECIPROCALS[seen]) & ~1023
+    // One more, up to the limit, without a branch.
+    table[slot] = (model + delta + ((seen - COUNT_LIMIT) >>> 31)) | 0
   }
 }

@@ -25,8 +25,7 @@ export function bitReader(bytes: Uint8Array): BitReader {
       let low = interval[0]
       let high = interval[1]
       const range = high - low
-      const middle =
-        (low + Math.imul(range >>> 16, probability) + (Math.imul(range & 0xffff, probability) >>> 16)) | 0
+      const middle = (low + Math.imul(range >>> 16, probability) + (Math.imul(range & 0xffff, probability) >>> 16)) | 0
       const bit = interval[2] >>> 0 <= middle >>> 0 ? 1 : 0
       if (bit) high = middle
       else low = (middle + 1) | 0

@@ -25,8 +25,7 @@ export function bitWriter(): BitWriter {
       let low = interval[0]
       let high = interval[1]
       const range = high - low
-      const middle =
-        (low + Math.imul(range >>> 16, probability) + (Math.imul(range & 0xffff, probability) >>> 16)) | 0
+      const middle = (low + Math.imul(range >>> 16, probability) + (Math.imul(range & 0xffff, probability) >>> 16)) | 0
       if (bit) high = middle
       else low = (middle + 1) | 0
       while ((low ^ high) >>> 24 === 0) {

@@ -19,7 +19,9 @@ export interface BitCoder {
 
 const COUNT_LIMIT = 255
 const EVEN = 0x8000
-const RECIPROCALS = /* @__PURE__ */ Int32Array.from({ length: COUNT_LIMIT + 1 }, (_, n) => Math.floor(16384 / (2 * n + 3)))
+const RECIPROCALS = /* @__PURE__ */ Int32Array.from({ length: COUNT_LIMIT + 1 }, (_, n) =>
+  Math.floor(16384 / (2 * n + 3)),
+)
 
 /** `count` models that expect 0 and 1 alike. */
 export function bitModels(count: number): Int32Array {
@@ -35,10 +37,10 @@ export function codeBit(coder: BitCoder, models: Int32Array, index: number, bit:
   return coded
 }
 
-/** A number of `width` bits, most significant first, each bit in the context of those before; `1 << width` models. */
-export function codeTree(coder: BitCoder, models: Int32Array, width: number, value: number): number {
+/** A number of `width` bits, most significant first, each bit in the context of those before; `1 << width` models from `first` on. */
+export function codeTree(coder: BitCoder, models: Int32Array, width: number, value: number, first = 0): number {
   let node = 1
-  for (let bit = width - 1; bit >= 0; bit--) node = node * 2 + codeBit(coder, models, node, (value >>> bit) & 1)
+  for (let bit = width - 1; bit >= 0; bit--) node = node * 2 + codeBit(coder, models, first + node, (value >>> bit) & 1)
   return node - (1 << width)
 }
 
@@ -69,17 +71,21 @@ export function codeNumber(coder: BitCoder, models: Int32Array, value: number): 
   return number - 1
 }
 
-/** Models for `codeSigned`: is it 0, its sign, and the unary steps of its size. */
-export const signedModels = (): Int32Array => bitModels(36)
+/** The size from which `codeSigned` leaves unary, and the bits of what is above it. */
+const FAR = 16
+const FAR_BITS = 8
+const FAR_MODELS = 36
 
-/** A small signed number: zero, sign, size in unary with a model a step. At most 512 either way. */
+/** Models for `codeSigned`: is it 0, its sign, the unary steps of its size for either sign, and a tree for sizes far out. */
+export const signedModels = (): Int32Array => bitModels(FAR_MODELS + (1 << FAR_BITS))
+
+/** A small signed number, at most 271 either way: zero, sign, size in unary with a model a step; from 16 on, in a tree. */
 export function codeSigned(coder: BitCoder, models: Int32Array, value: number): number {
   if (codeBit(coder, models, 0, value === 0 ? 1 : 0)) return 0
   const negative = codeBit(coder, models, 1, value < 0 ? 1 : 0)
   const given = Math.abs(value)
   let size = 1
-  while (codeBit(coder, models, Math.min(size, 16) + (negative ? 18 : 1), size < given ? 1 : 0)) {
-    if (++size > 512) throw corrupt('a number from -512 to 512, got a larger one')
-  }
+  while (size < FAR && codeBit(coder, models, size + (negative ? 18 : 1), size < given ? 1 : 0)) size++
+  if (size === FAR) size += codeTree(coder, models, FAR_BITS, given - FAR, FAR_MODELS)
   return negative ? -size : size
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rng } from '../../sdk/core/index.ts'
-import { typescriptKernel } from './kernel.ts'
+import { selectorOf, typescriptKernel } from './kernel.ts'
 import { BLOCK, buildTable, STATE_BYTES, TOTAL } from './rans.ts'
 import { encodeBlock, frequenciesOf } from './rans-encode.ts'
 import { wasmKernel } from './wasm-kernel.ts'
@@ -20,19 +20,19 @@ function mergeBlock(stream: number, count: number, length: number, available: nu
     random.below(20) === 0 ? random.below(2) : 40 + random.below(60),
   )
   const table = frequenciesOf(new Float64Array(256).fill(1))
-  const tables = [table, table, table, table]
-  const { bytes, words } = encodeBlock(symbols, classes, 3, tables)
+  const tables = [table, table, table, table, table]
+  const { bytes, words } = encodeBlock(symbols, classes, selectorOf(0), tables)
   const planes = Uint8Array.from({ length: 3 * count + 512 }, () => random.below(256))
   const escapes = Uint16Array.from({ length: available }, () => random.below(128))
   return kernels.map((kernel) => {
-    for (let i = 0; i < 4; i++) buildTable(table, kernel.tables.subarray(i * TOTAL, (i + 1) * TOTAL))
+    for (let i = 0; i < tables.length; i++) buildTable(table, kernel.tables.subarray(i * TOTAL, (i + 1) * TOTAL))
     kernel.pattern.set(pattern)
     kernel.rows.set(rows)
     kernel.spread(0, count, 0, length)
     kernel.input.set(bytes)
     kernel.input.set(planes, bytes.length)
     kernel.escapes.fill(0x55).set(escapes)
-    assert.ok(kernel.symbols(count, 3, words))
+    assert.ok(kernel.symbols(0, count, words))
     const used = kernel.merge(stream, count, 300, 811, STATE_BYTES + 2 * words, available)
     return [used, kernel.output.slice(0, count * [4, 2, 2, 1][stream])]
   })

@@ -6,6 +6,18 @@
 import { planeElement } from './planes.ts'
 import { BLOCK, decodeBlock, MAX_TABLES, STATE_BYTES, TOTAL } from './rans.ts'
 
+/** The table of classes from 128 on, in streams of floats; the others have tables 0 to 3. */
+export const DEAD_TABLE = 4
+/** Classes from here on are dead: they share a table, and have an origin of their own. */
+export const DEAD_CLASSES = 128
+
+/** The table of each class: of floats its quarter octave, of bytes (stream 3) the class itself. */
+export function selectorOf(stream: number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, cls) =>
+    stream === 3 ? cls & (MAX_TABLES - 1) : cls < DEAD_CLASSES ? cls & 3 : DEAD_TABLE,
+  )
+}
+
 export interface Kernel {
   readonly name: string
   /** Decoding tables, one after the other (`buildTable`). */
@@ -24,13 +36,13 @@ export interface Kernel {
    * element `first`, over `length` pattern elements a row.
    */
   spread(at: number, count: number, first: number, length: number): void
-  /** Decodes the symbols of `input` by `classes[i] & mask`; false for a corrupt block. */
-  symbols(count: number, mask: number, words: number): boolean
+  /** Decodes the symbols of `input`, each by the table of its class; false for a corrupt block. */
+  symbols(stream: number, count: number, words: number): boolean
   /**
    * Joins symbols and planes into elements of `stream` in `output`.
    *
-   * @param living added to the top of classes below 128
-   * @param dead added to the top of the others
+   * @param living added to the top of living classes
+   * @param dead added to the top of dead ones
    * @param planes where the planes begin in `input`
    * @returns how many of the `escapes` escapes were used; -1 when there were too few
    */
@@ -52,6 +64,7 @@ export function typescriptKernel(): Kernel {
   const classes = new Uint8Array(BLOCK)
   const symbols = new Uint8Array(BLOCK)
   const halves = new Uint16Array(output.buffer)
+  const selectors = [0, 1, 2, 3].map(selectorOf)
 
   return {
     name: 'typescript',
@@ -72,7 +85,7 @@ export function typescriptKernel(): Kernel {
         }
       }
     },
-    symbols: (count, mask, words) => decodeBlock(input, words, tables, classes, mask, count, symbols),
+    symbols: (stream, count, words) => decodeBlock(input, words, tables, classes, selectors[stream], count, symbols),
     merge(stream, count, living, dead, planes, available) {
       if (stream === 3) {
         output.set(symbols.subarray(0, count))
@@ -86,7 +99,7 @@ export function typescriptKernel(): Kernel {
       const second = first + 16 * Math.ceil(count / 32)
       for (let i = 0; i < count; i++) {
         const symbol = symbols[i]
-        let top = symbol + (classes[i] & ~3) + (classes[i] < 128 ? living : dead)
+        let top = symbol + (classes[i] & ~3) + (classes[i] < DEAD_CLASSES ? living : dead)
         if (symbol === 0) top = 0
         else if (symbol === 1) {
           if (used === available) return -1

@@ -41,13 +41,14 @@ export function frequenciesOf(counts: ArrayLike<number>): Uint16Array {
 /**
  * Encodes a block of symbols, last to first: 32 states, then words.
  *
+ * @param selector the table of each class
  * @param tables frequencies by table number
  * @returns the bytes and the number of u16 words after the states
  */
 export function encodeBlock(
   symbols: Uint8Array,
   classes: Uint8Array,
-  mask: number,
+  selector: Uint8Array,
   tables: readonly Uint16Array[],
 ): { bytes: Uint8Array; words: number } {
   if (symbols.length > BLOCK) throw new RangeError(`A block expected at most ${BLOCK} symbols, got ${symbols.length}.`)
@@ -61,7 +62,7 @@ export function encodeBlock(
   let position = bytes.length
   for (let i = symbols.length - 1; i >= 0; i--) {
     const lane = i & (LANES - 1)
-    const table = classes[i] & mask
+    const table = selector[classes[i]]
     const frequency = tables[table][symbols[i]]
     let state = states[lane]
     if (state >= frequency * 2 ** (32 - PROBABILITY_BITS)) {

@@ -42,7 +42,8 @@ export function buildTable(frequencies: Uint16Array, entries: Uint32Array): void
  * Decodes a block: `input` holds 32 states and then `words` u16 words.
  *
  * @param count weights in the block
- * @param classes a byte a weight; `classes[i] & mask` is the number of its table
+ * @param classes a byte a weight
+ * @param selector the table of each class
  * @returns whether the words are used up exactly and every state has come back to where encoding began
  */
 export function decodeBlock(
@@ -50,7 +51,7 @@ export function decodeBlock(
   words: number,
   tables: Uint32Array,
   classes: Uint8Array,
-  mask: number,
+  selector: Uint8Array,
   count: number,
   symbols: Uint8Array,
 ): boolean {
@@ -64,7 +65,7 @@ export function decodeBlock(
   for (let i = 0; i < count; i++) {
     const lane = i & (LANES - 1)
     const state = states[lane]
-    const entry = tables[((classes[i] & mask) << PROBABILITY_BITS) | (state & (TOTAL - 1))]
+    const entry = tables[(selector[classes[i]] << PROBABILITY_BITS) | (state & (TOTAL - 1))]
     symbols[i] = entry
     let next = ((entry >>> 20) + 1) * (state >>> PROBABILITY_BITS) + ((entry >>> 8) & (TOTAL - 1))
     if (next < LEAST_STATE) {

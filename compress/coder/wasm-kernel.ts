@@ -10,7 +10,7 @@ const PAGES = 20
 interface Exports {
   offset(index: number): number
   spread(at: number, count: number, first: number, length: number): void
-  symbols(count: number, mask: number, words: number): number
+  symbols(stream: number, count: number, words: number): number
   merge(stream: number, count: number, living: number, dead: number, planes: number, escapes: number): number
 }
 
@@ -44,7 +44,7 @@ export async function wasmKernel(): Promise<Kernel> {
     escapes: new Uint16Array(buffer, kernel.offset(4), BLOCK),
     output: new Uint8Array(buffer, kernel.offset(5), 4 * BLOCK),
     spread: kernel.spread,
-    symbols: (count, mask, words) => kernel.symbols(count, mask, words) === 1,
+    symbols: (stream, count, words) => kernel.symbols(stream, count, words) === 1,
     merge: kernel.merge,
   }
 }

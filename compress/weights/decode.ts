@@ -5,17 +5,24 @@ import { unmix } from '../bytes/mix.ts'
 import type { Kernel } from '../coder/kernel.ts'
 import { buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { BYTE, ELEMENTS, planesLength } from './elements.ts'
+import { ELEMENTS, planesLength } from './elements.ts'
 import { DEFLATE, MIX, RAW, SATURATED, type Segment, type Stream } from './header.ts'
 import { blockSize, layoutOf, type Placed, type Section } from './layout.ts'
 
-/** The class pattern of a row: b_c + d_k. */
-function patternOf({ latents: [, columns, inner] }: Segment): Uint8Array {
-  const pattern = new Uint8Array(columns.length * inner.length)
-  for (let c = 0, i = 0; c < columns.length; c++) {
-    for (let k = 0; k < inner.length; k++) pattern[i++] = Math.min(SATURATED, columns[c] + inner[k])
+/** Every sum a_i + b_j, row by row. */
+function sums(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const all = new Uint8Array(a.length * b.length)
+  for (let i = 0, at = 0; i < a.length; i++) {
+    for (let j = 0; j < b.length; j++) all[at++] = Math.min(SATURATED, a[i] + b[j])
   }
-  return pattern
+  return all
+}
+
+/** A segment's classes as a class for each row, to which those of a pattern are added. */
+function classesOf({ latents: [rows, columns, inner] }: Segment): { rows: Uint8Array; pattern: Uint8Array } {
+  // A single row of many columns would have a pattern as long as the segment: its columns are rows as well.
+  if (rows.length === 1 && inner.length > 1) return { rows: sums(rows, columns), pattern: inner }
+  return { rows, pattern: sums(columns, inner) }
 }
 
 /** A run of a segment's elements inside one block. */
@@ -59,7 +66,8 @@ function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uin
   let position = 0
   let escaped = 0
   let segment: Segment | undefined
-  let pattern: Uint8Array = new Uint8Array(0)
+  let rows: Uint8Array = new Uint8Array(0)
+  let width = 0
   for (const [block, runs] of runsOf(placed, count, stream.words.length).entries()) {
     const size = blockSize(count, block)
     const words = stream.words[block]
@@ -71,14 +79,16 @@ function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uin
     for (const run of runs) {
       if (run.placed.segment !== segment) {
         segment = run.placed.segment
-        pattern = patternOf(segment)
+        const classes = classesOf(segment)
+        rows = classes.rows
+        width = classes.pattern.length
+        kernel.pattern.set(classes.pattern)
       }
-      const row = Math.floor(run.first / pattern.length)
-      kernel.pattern.set(pattern)
-      kernel.rows.set(segment.latents[0].subarray(row, Math.ceil((run.first + run.count) / pattern.length)))
-      kernel.spread(run.at, run.count, run.first - row * pattern.length, pattern.length)
+      const row = Math.floor(run.first / width)
+      kernel.rows.set(rows.subarray(row, Math.ceil((run.first + run.count) / width)))
+      kernel.spread(run.at, run.count, run.first - row * width, width)
     }
-    if (!kernel.symbols(size, method === BYTE ? 255 : 3, words)) {
+    if (!kernel.symbols(method, size, words)) {
       throw corrupt('a coder that ends where it began, got another state')
     }
     const escapes = stream.escapes.subarray(escaped, escaped + size)

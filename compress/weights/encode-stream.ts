@@ -1,6 +1,7 @@
 /** Encodes all segments of one stream: symbols under the learned tables, and the planes of what is left of each element. */
 
 import { concat } from '../../sdk/core/index.ts'
+import { selectorOf } from '../coder/kernel.ts'
 import { planeBytes, setPlaneElement } from '../coder/planes.ts'
 import { BLOCK, SYMBOLS } from '../coder/rans.ts'
 import { encodeBlock, frequenciesOf } from '../coder/rans-encode.ts'
@@ -82,7 +83,7 @@ export function encodeStream(number: number, parts: readonly Part[]): EncodedStr
   const symbols = new Uint8Array(total)
   const classes = new Uint8Array(total)
   const rests = new Uint32Array(element.lowBits > 0 ? total : 0)
-  const mask = number === BYTE ? 255 : 3
+  const selector = selectorOf(number)
   const escapes: number[] = []
   const segments = new Map<Part, Segment>()
   const bits = new Map<Part, number>()
@@ -101,7 +102,7 @@ export function encodeStream(number: number, parts: readonly Part[]): EncodedStr
           const cls = Math.min(SATURATED, a[r] + b[c] + d[k])
           const value = source.values[i]
           let symbol = symbolOf(number, value, cls, learned.origins)
-          if (number !== BYTE && tables[cls & mask][symbol] === 0) symbol = ESCAPE
+          if (number !== BYTE && tables[selector[cls]][symbol] === 0) symbol = ESCAPE
           if (number !== BYTE && symbol === ESCAPE) escapes.push(value)
           classes[at] = cls
           symbols[at] = symbol
@@ -114,7 +115,7 @@ export function encodeStream(number: number, parts: readonly Part[]): EncodedStr
   const words: number[] = []
   for (let start = 0; start < total; start += BLOCK) {
     const end = Math.min(total, start + BLOCK)
-    const block = encodeBlock(symbols.subarray(start, end), classes.subarray(start, end), mask, tables)
+    const block = encodeBlock(symbols.subarray(start, end), classes.subarray(start, end), selector, tables)
     words.push(block.words)
     const planes = new Uint8Array(planesLength(element, end - start))
     let offset = 0

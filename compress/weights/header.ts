@@ -16,6 +16,7 @@ import {
   numberModels,
   signedModels,
 } from '../coder/bits.ts'
+import { DEAD_CLASSES, DEAD_TABLE } from '../coder/kernel.ts'
 import { BLOCK, MAX_TABLES, SYMBOLS, TOTAL } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
 import { BYTE, ELEMENTS } from './elements.ts'
@@ -32,19 +33,17 @@ export function circuitOf(method: number): string {
   return method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
 }
 
-export const SCALE_TABLES = 4
 export const ZERO = 0
 export const ESCAPE = 1
-/** The largest class: latents add up with saturation. */
-export const SATURATED = 255
 /**
- * Classes from here on have an origin of their own: channels that weight decay has killed lie a hundred octaves below the living,
- * and a dead row stays dead where it crosses a dead column, which is why sums saturate.
+ * The largest class: latents add up with saturation. Channels that weight decay has killed lie a hundred octaves below the living,
+ * and a dead row stays dead where it crosses a dead column.
  */
-export const DEAD_CLASSES = 128
+export const SATURATED = 255
 /** Rows are spread over a pattern of columns × inner that has to fit a block. */
 export const MAX_PATTERN = BLOCK
-const MAX_SEGMENTS = 1 << 16
+/** Segments that a chunk may have. */
+export const MAX_SEGMENTS = 1 << 16
 
 export interface Segment {
   readonly method: number
@@ -59,7 +58,7 @@ export interface Segment {
 export interface Stream {
   /** Frequencies of 256 symbols by table number. */
   readonly tables: readonly Uint16Array[]
-  /** top = symbol + (class & ~3) + origin of the class' half, modulo 2^topBits. */
+  /** top = symbol + (class & ~3) + the origin of the living or of the dead, modulo 2^topBits. */
   readonly origins: readonly [number, number]
   /** The `top` of each escaped element, in order. */
   readonly escapes: Uint16Array
@@ -128,23 +127,28 @@ interface TableModels {
 const widthOf = (value: number): number => 32 - Math.clz32(value)
 const MAX_WIDTH = 13
 
-function codeStream(coder: BitCoder, number: number, count: number, given?: Stream): Stream {
+/** @param top the largest class */
+function codeStream(coder: BitCoder, number: number, count: number, top: number, given?: Stream): Stream {
   const { topBits } = ELEMENTS[number]
   const numbers = numberModels()
-  let tableCount = SCALE_TABLES
+  const halves = top < DEAD_CLASSES ? [0] : [0, 1]
+  let tableCount = DEAD_TABLE + halves.length - 1
   if (number === BYTE) {
     tableCount = 1 + codeNumber(coder, numbers, given ? given.tables.length - 1 : 0)
     if (tableCount > MAX_TABLES) throw corrupt(`at most ${MAX_TABLES} tables, got ${tableCount}`)
   }
   const models = { widths: [0, 1, 2, 3].map(signedModels), bits: bitModels(16 * (MAX_WIDTH + 1)) }
   const tables: Uint16Array[] = []
-  for (let i = 0; i < tableCount; i++) tables.push(codeTable(coder, models, tables[i - 1], given?.tables[i]))
+  for (let i = 0; i < tableCount; i++) {
+    const before = number !== BYTE && i === DEAD_TABLE ? undefined : tables[i - 1]
+    tables.push(codeTable(coder, models, before, given?.tables[i]))
+  }
 
   const origins: [number, number] = [0, 0]
   let escapes = new Uint16Array(0)
   if (topBits > 0) {
     const base = 1 << topBits
-    for (const half of [0, 1]) {
+    for (const half of halves) {
       origins[half] = codeNumber(coder, numbers, given ? given.origins[half] & (base - 1) : 0)
       if (origins[half] >= base) throw corrupt(`an origin below ${base}, got ${origins[half]}`)
     }
@@ -163,6 +167,12 @@ function codeStream(coder: BitCoder, number: number, count: number, given?: Stre
     words.push(used)
   }
   return { tables, origins, escapes, words }
+}
+
+function largest(values: Uint8Array): number {
+  let most = 0
+  for (const value of values) if (value > most) most = value
+  return most
 }
 
 /**
@@ -208,13 +218,13 @@ export function codeHeader(coder: BitCoder, rawLength: number, given?: Header): 
     counts[method] += count
     const center = method === BYTE ? codeTree(coder, centers, 8, segment?.center ?? 0) : 0
     const latents = sizes.map((size, axis) => codeLatents(coder, latentModels[axis], size, segment?.latents[axis]))
-    const top = latents.reduce((sum, latent) => sum + latent.reduce((most, value) => Math.max(most, value), 0), 0)
+    const top = latents.reduce((sum, latent) => sum + largest(latent), 0)
     tops[method] = Math.max(tops[method], Math.min(SATURATED, top))
     segments.push({ method, count, latents, center })
   }
 
   const streams = counts.map((count, number) =>
-    count > 0 ? codeStream(coder, number, count, given?.streams[number]) : undefined,
+    count > 0 ? codeStream(coder, number, count, tops[number], given?.streams[number]) : undefined,
   )
   const bytes = streams[BYTE]
   if (bytes && tops[BYTE] >= bytes.tables.length)

@@ -9,9 +9,10 @@
  * far as `Math.log2` is, and every value of it is rounded to a coarse grid before it decides anything.
  */
 
+import { DEAD_CLASSES, DEAD_TABLE, selectorOf } from '../coder/kernel.ts'
 import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
 import { BYTE, FLOAT16 } from './elements.ts'
-import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, SATURATED, SCALE_TABLES, ZERO } from './header.ts'
+import { ESCAPE, MAX_PATTERN, SATURATED, ZERO } from './header.ts'
 
 /** A segment as learning sees it. */
 export interface Sample {
@@ -36,18 +37,26 @@ export interface Learned {
 /** Where a scale's own value lies among the symbols. */
 const CENTER_SYMBOL = 60
 const CLASSES = DEAD_CLASSES
-/** A latent that makes all its elements dead, whatever the others say. */
-const DEAD = 1024
+/** Latents from here on make all their elements dead. */
+const DEAD = 512
+/** The latent of a dead row: its elements have the last class, whatever the others say. */
+const DEAD_ROW = 2 * DEAD
+/** How far below dead rows the elements of dead columns lie: three octaves, as living rows do not carry the gain of a dead one. */
+const FADED = 12
 /** Steps below the usual scale from which an element is dead: 24 octaves. */
 const FAR = 96
 /** Costs have room around the classes for candidates outside. */
 const STRIDE = 512
 const PAD = 128
+/** Costs of dead classes begin this far behind those of the living, which candidates may overstep. */
+const GAP = 64
 /** Costs are in 1/256 bit. */
 const BIT = 256
 const FORBIDDEN = 64 * BIT
 /** A latent takes as long to decode as some thirty elements, so it has to save more than its own bits. */
 const LATENT_PRICE = 3 * BIT
+/** The least cost of an escape: where they are many they would be cheap, and dead rows would stay under a living class. */
+const ESCAPE_PRICE = 5 * BIT
 /** Scale of a row without a single finite, nonzero element, until a base is known. */
 const SILENT = 0x7fff
 /** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
@@ -65,12 +74,14 @@ interface Grid {
   base: number
   /** Scale of dead elements, in steps; `undefined` where there are none. */
   dead: number | undefined
+  /** Latents are those of the file, whose sums are classes. */
+  settled: boolean
 }
 
 function gridOf(stream: number): Grid {
   if (stream === BYTE) {
     const energy = Float64Array.from({ length: 256 }, (_, value) => (value - 128) ** 2)
-    return { stream, values: 256, steps: 2, classes: MAX_TABLES, energy, base: 0, dead: undefined }
+    return { stream, values: 256, steps: 2, classes: MAX_TABLES, energy, base: 0, dead: undefined, settled: false }
   }
   const values = stream === FLOAT16 ? 128 : 1024
   const infinite = values - 4
@@ -79,7 +90,7 @@ function gridOf(stream: number): Grid {
     const magnitude = (1 + ((top & 3) + 0.5) / 4) * 2 ** (top >> 2)
     return magnitude * magnitude
   })
-  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0, dead: undefined }
+  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0, dead: undefined, settled: false }
 }
 
 const stepsOf = (energy: number, grid: Grid): number => Math.round((grid.steps / 2) * Math.log2(energy))
@@ -112,7 +123,7 @@ function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: n
         const known = scale[0][r] * scale[1][c]
         for (let k = 0; k < inner; k++, i++) {
           const energy = grid.energy[values[i]]
-          if (energy === 0) continue
+          if (energy === 0 || known === Number.POSITIVE_INFINITY) continue
           const at = axis === 0 ? r : axis === 1 ? c : k
           sum[at] += energy / known
           weight[at]++
@@ -125,12 +136,15 @@ function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: n
         1,
         weight.reduce((s, v) => s + v, 0),
       )
+    const dead = deadLatent(axis, latents[0])
     const common = mean > 0 ? stepsOf(mean, grid) : axis === 0 ? silent + grid.base : 0
     for (let at = 0; at < size; at++) {
       const steps = weight[at] > 0 ? stepsOf(sum[at] / weight[at], grid) : common
-      if (grid.dead !== undefined && steps < (axis === 0 ? grid.base : common) - FAR) latents[axis][at] = DEAD
-      else latents[axis][at] = axis === 0 ? steps - grid.base : steps
-      if (weight[at] > 0) scale[axis][at] = sum[at] / weight[at]
+      const dies = grid.dead !== undefined && steps < (axis === 0 ? grid.base : common) - FAR
+      latents[axis][at] = dies ? dead : axis === 0 ? steps - grid.base : steps
+      // A dead row says nothing about the columns: all look alike beside its scale.
+      if (dies) scale[axis][at] = Number.POSITIVE_INFINITY
+      else if (weight[at] > 0) scale[axis][at] = sum[at] / weight[at]
       else if (mean > 0) scale[axis][at] = mean
     }
   }
@@ -138,7 +152,15 @@ function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: n
 }
 
 function classOf(sum: number, grid: Grid): number {
-  return sum >= SATURATED ? SATURATED : Math.min(grid.classes - 1, Math.max(0, sum))
+  if (grid.settled) return Math.min(SATURATED, sum)
+  if (sum >= DEAD) return Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
+  return Math.min(grid.classes - 1, Math.max(0, sum))
+}
+
+/** The latent of a dead row, or of a dead column over these rows. */
+function deadLatent(axis: number, rows: Int16Array): number {
+  const living = rows.filter((value) => value < DEAD)
+  return axis === 0 || living.length === 0 ? DEAD_ROW : DEAD + SATURATED - FADED - medianOf(living)
 }
 
 function eachClass(sample: Sample, fit: Fit, grid: Grid, visit: (value: number, cls: number) => void): void {
@@ -165,32 +187,34 @@ function countsOf(
   grid: Grid,
   origins: readonly number[],
 ): Float64Array[] {
-  const tables = grid.stream === BYTE ? MAX_TABLES : SCALE_TABLES
+  const tables = grid.stream === BYTE ? MAX_TABLES : DEAD_TABLE + 1
   const counts = Array.from({ length: tables }, () => new Float64Array(SYMBOLS))
-  const mask = tables - 1
+  const selector = selectorOf(grid.stream)
   samples.forEach((sample, i) => {
     eachClass(sample, fits[i], grid, (value, cls) => {
-      counts[cls & mask][symbolOf(grid.stream, value, cls, origins)]++
+      counts[selector[cls]][symbolOf(grid.stream, value, cls, origins)]++
     })
   })
   return counts
 }
 
-/** costs[value · STRIDE + PAD + class], in 1/256 bit. */
+/** costs[value · STRIDE + PAD + class], of dead classes a gap further, in 1/256 bit. */
 function costsOf(counts: readonly Float64Array[], grid: Grid, origins: readonly number[]): Int32Array {
   const bits = counts.map((table) => {
     const total = table.reduce((sum, count) => sum + count, 0) + 4
-    const rare = Math.round(BIT * Math.log2(total / (table[ESCAPE] + 0.5)))
+    const rare = Math.max(ESCAPE_PRICE, Math.round(BIT * Math.log2(total / (table[ESCAPE] + 0.5))))
     return Int32Array.from(table, (count, symbol) => {
       if (grid.stream === BYTE) return Math.round(BIT * Math.min(16, Math.log2((total + 64) / (count + 0.25))))
       const own = Math.round(BIT * Math.log2(total / (count + 0.02)))
       return symbol === ESCAPE ? rare + 6 * BIT : Math.min(own, rare + 6 * BIT)
     })
   })
+  const selector = selectorOf(grid.stream)
   const costs = new Int32Array(grid.values * STRIDE).fill(FORBIDDEN)
   for (let value = 0; value < grid.values; value++) {
-    for (const cls of [...Array(grid.classes).keys(), SATURATED]) {
-      costs[value * STRIDE + PAD + cls] = bits[cls & (bits.length - 1)][symbolOf(grid.stream, value, cls, origins)]
+    for (let cls = 0; cls < (grid.stream === BYTE ? grid.classes : SATURATED + 1); cls++) {
+      const at = value * STRIDE + PAD + cls + (cls < DEAD_CLASSES ? 0 : GAP)
+      costs[at] = bits[selector[cls]][symbolOf(grid.stream, value, cls, origins)]
     }
   }
   return costs
@@ -215,7 +239,12 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayD
   const [a, b, d] = fit.latents
   const latent = fit.latents[axis]
   const common = medianOf(latent)
-  const from = latent.map((value) => (value === DEAD && common !== DEAD ? common : value))
+  const dead = deadLatent(axis, a)
+  const from = latent.map((value) => (value === DEAD_ROW && common !== DEAD_ROW ? common : value))
+  const place = (sum: number): number =>
+    sum >= DEAD
+      ? GAP + Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
+      : Math.min(CLASSES + 8, Math.max(-8, sum))
   const scores = new Float64Array(CANDIDATES * latent.length)
   for (let r = 0, i = 0; r < a.length; r++) {
     for (let c = 0; c < b.length; c++) {
@@ -225,8 +254,10 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayD
         const to = at * CANDIDATES
         const row = values[i++] * STRIDE + PAD
         const others = q + d[k] - latent[at]
-        if (others >= DEAD / 2 || from[at] === DEAD) {
-          for (let j = 0; j < CANDIDATES; j++) scores[to + j] += costs[row + SATURATED]
+        scores[to + 7] += costs[row + place(others + common)]
+        scores[to + 8] += costs[row + place(others + dead)]
+        if (others >= DEAD || from[at] >= DEAD) {
+          for (let j = 0; j <= 2 * REACH; j++) scores[to + j] += costs[row + place(others + from[at] + j - REACH)]
           continue
         }
         const center = row + Math.min(CLASSES + 8, Math.max(-8, others + from[at]))
@@ -237,9 +268,6 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayD
         scores[to + 4] += costs[center + 1]
         scores[to + 5] += costs[center + 2]
         scores[to + 6] += costs[center + 3]
-        const flat = others + common
-        scores[to + 7] += costs[row + (flat >= DEAD / 2 ? SATURATED : Math.min(CLASSES + 8, Math.max(-8, flat)))]
-        scores[to + 8] += costs[row + SATURATED]
       }
     }
   }
@@ -251,8 +279,8 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayD
   for (let at = 0; at < latent.length; at++) {
     let best = Number.POSITIVE_INFINITY
     for (let candidate = 0; candidate < count; candidate++) {
-      const near = from[at] === DEAD ? DEAD : from[at] + candidate - REACH
-      const value = candidate === CANDIDATES - 1 ? DEAD : candidate === CANDIDATES - 2 ? common : near
+      const near = from[at] === DEAD_ROW ? DEAD_ROW : from[at] + candidate - REACH
+      const value = candidate === CANDIDATES - 1 ? dead : candidate === CANDIDATES - 2 ? common : near
       const bits = scores[at * CANDIDATES + candidate] + (latent.length > 1 ? (known.get(value) ?? unknown) : 0)
       if (bits < best) {
         best = bits
@@ -280,22 +308,23 @@ function normalise(fit: Fit, grid: Grid): void {
   const [a, b, d] = fit.latents
   const most = grid.classes - 1
   const settle = (latent: Int16Array, room: number): number => {
-    const living = latent.filter((value) => value !== DEAD)
+    const living = latent.filter((value) => value < DEAD)
     const least = living.reduce((x, y) => Math.min(x, y), living[0] ?? 0)
     let widest = 0
     for (let i = 0; i < latent.length; i++) {
-      if (latent[i] === DEAD) continue
+      if (latent[i] >= DEAD) {
+        latent[i] = Math.min(SATURATED, Math.max(DEAD_CLASSES, latent[i] - DEAD - least))
+        continue
+      }
       latent[i] = Math.min(latent[i] - least, room)
       widest = Math.max(widest, latent[i])
     }
-    for (let r = 0; r < a.length; r++) if (a[r] !== DEAD) a[r] += least
+    for (let r = 0; r < a.length; r++) if (a[r] < DEAD) a[r] += least
     return widest
   }
   const columns = settle(b, most >> 1)
   const pattern = columns + settle(d, most - columns)
-  for (let r = 0; r < a.length; r++) if (a[r] !== DEAD) a[r] = Math.max(0, Math.min(a[r], most - pattern))
-  for (const latent of fit.latents)
-    for (let i = 0; i < latent.length; i++) if (latent[i] === DEAD) latent[i] = SATURATED
+  for (let r = 0; r < a.length; r++) a[r] = a[r] >= DEAD ? SATURATED : Math.max(0, Math.min(a[r], most - pattern))
 }
 
 /** The scale of elements far below the living ones, if they are more than a few: its steps. */
@@ -371,5 +400,6 @@ export function learn(stream: number, samples: readonly Sample[]): Learned {
     })
   }
   for (const fit of fits) normalise(fit, grid)
+  grid.settled = true
   return { fits, counts: countsOf(samples, fits, grid, origins), origins }
 }

@@ -3,7 +3,7 @@
 import { elementCount } from '../../sdk/core/index.ts'
 import type { WeightTensor } from '../types.ts'
 import { ELEMENTS, streamOf } from './elements.ts'
-import { MAX_PATTERN } from './header.ts'
+import { MAX_PATTERN, MAX_SEGMENTS } from './header.ts'
 
 const CHUNK_BYTES = 1 << 20
 /** A last chunk smaller than this joins the one before: a chunk costs its manifest entry and its tables. */
@@ -69,7 +69,7 @@ export function splitTensors(tensors: readonly WeightTensor[]): Part[][] {
   let size = 0
   for (let index = 0; index < tensors.length; index++) {
     for (const part of partsOf(tensors[index], index)) {
-      if (size > 0 && size + part.bytes.length > CHUNK_BYTES + LEAST_CHUNK) {
+      if (size > 0 && (size + part.bytes.length > CHUNK_BYTES + LEAST_CHUNK || open.length === MAX_SEGMENTS)) {
         chunks.push(open)
         open = []
         size = 0
@@ -78,7 +78,8 @@ export function splitTensors(tensors: readonly WeightTensor[]): Part[][] {
       size += part.bytes.length
     }
   }
-  if (size > 0 && size < LEAST_CHUNK && chunks.length > 0) chunks[chunks.length - 1].push(...open)
+  const before = chunks.at(-1)
+  if (before && size < LEAST_CHUNK && before.length + open.length <= MAX_SEGMENTS) before.push(...open)
   else if (size > 0) chunks.push(open)
   return chunks
 }

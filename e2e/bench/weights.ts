@@ -24,6 +24,8 @@ const PACKAGES = [
 ]
 const RESULTS = 'bench/results/weights.json'
 const RUNS = 5
+/** Weights from which on a model's decoding speed is not that of its fixed costs. */
+const LARGE = 200_000
 
 /** Bits a weight of circuit A as published in the design, by file and type. */
 const REFERENCES: Record<string, number> = {
@@ -160,6 +162,14 @@ async function main(): Promise<void> {
       console.log(line(row))
     }
   }
+  const cast = rows.filter((row) => row.dtype === 'bfloat16')
+  const speed = (row: Row): number => row.decode['ours, wasm']
+  const large = cast.filter((row) => row.weights >= LARGE).sort((a, b) => speed(a) - speed(b))
+  const together =
+    cast.reduce((sum, row) => sum + row.weights, 0) / cast.reduce((sum, row) => sum + row.weights / speed(row), 0)
+  const slowest = large[0] ? { model: large[0].model, wasm: speed(large[0]) } : undefined
+  if (cast.length > 0) console.log(`all bf16 casts together: ${together.toFixed(0)} MB/s wasm`)
+  if (slowest) console.log(`slowest of ${LARGE} weights or more: ${slowest.wasm.toFixed(0)} MB/s, ${slowest.model}`)
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
   const report = {
     command: ['npm run bench:weights', ...process.argv.slice(2)].join(' '),
@@ -172,6 +182,7 @@ async function main(): Promise<void> {
       zstd: hasZstd ? spawnSync('zstd', ['--version']).stdout.toString().trim() : 'absent',
     },
     runs: RUNS,
+    bfloat16: { together, slowest },
     rows,
   }
   mkdirSync('bench/results', { recursive: true })

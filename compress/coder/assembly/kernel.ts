@@ -64,10 +64,15 @@ const SHUFFLES = memory.data<u8>([
 ])
 
 /** Decodes symbols: 32 states, then words, at INPUT. Returns 1 when all words are used and all states have come home. */
-export function symbols(count: u32, mask: u32, words: u32): i32 {
+export function symbols(stream: i32, count: u32, words: u32): i32 {
   let position: usize = INPUT + STATE_BYTES
   const end: usize = position + 2 * words
-  const masks = i32x4.splat(mask)
+  // Of floats, the quarter octave of a living class, and table 4 for the dead; of bytes, the class.
+  const mask: u32 = stream == 3 ? 15 : 3
+  const living: u32 = stream == 3 ? 255 : 127
+  const masks = i16x8.splat(<i16>mask)
+  const most = i16x8.splat(<i16>living)
+  const dead = i16x8.splat(4)
   const slots = i32x4.splat(4095)
   const bytes = i32x4.splat(255)
   const least = i32x4.splat(0x10000)
@@ -80,8 +85,9 @@ export function symbols(count: u32, mask: u32, words: u32): i32 {
       const x0 = v128.load(at)
       const x1 = v128.load(at, 16)
       const classes = i16x8.extend_low_i8x16_u(v128.load64_zero(CLASSES + i + g))
-      const c0 = v128.and(i32x4.extend_low_i16x8_u(classes), masks)
-      const c1 = v128.and(i32x4.extend_high_i16x8_u(classes), masks)
+      const chosen = v128.bitselect(dead, v128.and(classes, masks), i16x8.gt_u(classes, most))
+      const c0 = i32x4.extend_low_i16x8_u(chosen)
+      const c1 = i32x4.extend_high_i16x8_u(chosen)
       const i0 = i32x4.shl(v128.or(i32x4.shl(c0, 12), v128.and(x0, slots)), 2)
       const i1 = i32x4.shl(v128.or(i32x4.shl(c1, 12), v128.and(x1, slots)), 2)
       let e0 = v128.load32_zero(TABLES + <usize>i32x4.extract_lane(i0, 0))
@@ -119,7 +125,9 @@ export function symbols(count: u32, mask: u32, words: u32): i32 {
   for (let i: u32 = whole; i < count; i++) {
     const at: usize = INPUT + 4 * (i & 31)
     const x = load<u32>(at)
-    const entry = load<u32>(TABLES + ((((load<u8>(CLASSES + i) & mask) << 12) | (x & 4095)) << 2))
+    const cls: u32 = load<u8>(CLASSES + i)
+    const table: u32 = cls > living ? 4 : cls & mask
+    const entry = load<u32>(TABLES + (((table << 12) | (x & 4095)) << 2))
     store<u8>(SYMBOLS + i, entry)
     let next: u32 = ((entry >> 20) + 1) * (x >> 12) + ((entry >> 8) & 4095)
     if (next < 0x10000) {
