@@ -12,7 +12,7 @@ import { hardpack } from '../sdk/bundler/esbuild.ts'
 import { findChromium, launchChromium, openPage } from '../sdk/cli/chromium.ts'
 import { STRICT_CSP, serve } from '../sdk/cli/static-server.ts'
 import { pack } from '../sdk/pack/index.ts'
-import { bundleSizes, exampleFolder, readmeExample } from './bundle.ts'
+import { BUNDLE, bundleSizes, exampleFolder, readmeExample } from './bundle.ts'
 import { digests } from './pages/weights.ts'
 
 const chromium = findChromium()
@@ -42,18 +42,6 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const options = (entry: string, plugins: esbuild.Plugin[] = []) =>
-  ({
-    entryPoints: [entry],
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    target: 'es2022',
-    logLevel: 'silent',
-    metafile: true,
-    plugins,
-  }) as const
-
 test("the README's browser example has at most ten lines", () => {
   const lines = example.trim().split('\n').length
   assert.ok(lines > 1 && lines <= 10, `${lines} lines`)
@@ -63,9 +51,10 @@ test("the README's browser example runs under the strict policy", { skip, timeou
   const out = join(folder, 'out')
   await mkdir(out)
   await esbuild.build({
-    ...options(join(folder, 'app.js'), [hardpack()]),
+    ...BUNDLE,
     entryPoints: [join(folder, 'app.js')],
     outdir: out,
+    plugins: [hardpack()],
   })
   await writeFile(join(out, 'index.html'), '<!doctype html><body></body><script type="module" src="app.js"></script>')
   await writeFile(join(out, 'mnist-cnn.hpk'), packages.get('mnist-cnn') as Uint8Array)
@@ -85,7 +74,7 @@ test('packed in Node, decoded in Chromium: the same weights, with both decoders'
   timeout: 60_000,
 }, async (t) => {
   const out = join(folder, 'weights')
-  await esbuild.build({ ...options(''), entryPoints: [join(here, 'pages', 'weights.js')], outdir: out })
+  await esbuild.build({ ...BUNDLE, entryPoints: [join(here, 'pages', 'weights.js')], outdir: out })
   await writeFile(join(out, 'index.html'), '<!doctype html><script type="module" src="weights.js"></script>')
   for (const [name, bytes] of packages) await writeFile(join(out, `${name}.hpk`), bytes)
   const served = await serve({ root: out, csp: STRICT_CSP })

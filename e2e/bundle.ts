@@ -10,6 +10,9 @@ import { hardpack } from '../sdk/bundler/esbuild.ts'
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const WORKER = fileURLToPath(new URL('../targets/browser/worker.js', import.meta.url))
 
+/** As an app would bundle for release. */
+export const BUNDLE = { bundle: true, minify: true, format: 'esm', target: 'es2022', logLevel: 'silent' } as const
+
 export interface BundleSizes {
   /** Modules of the app's bundle. */
   readonly inputs: readonly string[]
@@ -61,14 +64,10 @@ export async function bundleSizes(): Promise<BundleSizes> {
 
 function bundle(entry: string, plugins: esbuild.Plugin[], external: string[] = []) {
   return esbuild.build({
+    ...BUNDLE,
     entryPoints: [entry],
     outdir: join(HERE, 'unwritten'),
     write: false,
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    target: 'es2022',
-    logLevel: 'silent',
     metafile: true,
     plugins,
     external,
