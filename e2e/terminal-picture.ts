@@ -10,7 +10,7 @@ const LINE = 19
 const MARGIN = 18
 const BAR = 30
 /** Longer lines are folded, as a terminal does. */
-const WIDTH = 110
+const WIDTH = 118
 
 const escapeXml = (line: string): string => line.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 
