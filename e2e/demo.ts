@@ -64,7 +64,6 @@ const say = (text = ''): void => {
   display.clear()
   process.stdout.write(`${text}\n`)
 }
-const { signal } = new AbortController()
 const { secretKey, publicKey } = await generateKeyPair()
 const sizes: string[][] = [['model', 'ONNX', 'gzip -9', 'brotli -11', 'hardpack', 'of ONNX']]
 const parts: string[] = []
@@ -72,13 +71,13 @@ const refused: string[] = []
 for (const { name, what, path, golden } of models()) {
   process.stderr.write(`${name}: pack, open, run\n`)
   const model = await readFile(path)
-  const { bytes } = await pack(model, { name, golden, secretKeys: [secretKey], signal, onProgress })
+  const { bytes } = await pack(model, { name, golden, secretKeys: [secretKey], onProgress })
   const { gzip, brotli } = generalSizes(model)
   const share = `${((100 * bytes.length) / model.length).toFixed(1)} %`
   sizes.push([name, count(model.length), count(gzip), count(brotli), count(bytes.length), share])
   const rows = [
-    ...(await parity(bytesSource(bytes), [node()], { trustedKeys: [publicKey], signal, onProgress })),
-    ...(await inChromium(bytes, { signal, onProgress })),
+    ...(await parity(bytesSource(bytes), [node()], { trustedKeys: [publicKey], onProgress })),
+    ...(await inChromium(bytes, { onProgress })),
   ]
   for (const { target, available, withinTolerance } of rows) {
     if (available && !withinTolerance) refused.push(`${name} on ${target}`)

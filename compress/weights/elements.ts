@@ -29,8 +29,8 @@ export const ELEMENTS: readonly Element[] = [
   { bytes: 1, topBits: 0, lowBits: 0, planes: [] },
 ]
 
-export const FLOAT32 = 0
-export const BFLOAT16 = 1
+const FLOAT32 = 0
+const BFLOAT16 = 1
 export const FLOAT16 = 2
 export const BYTE = 3
 

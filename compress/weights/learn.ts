@@ -96,7 +96,7 @@ function gridOf(stream: number): Grid {
 const stepsOf = (energy: number, grid: Grid): number => Math.round((grid.steps / 2) * Math.log2(energy))
 
 /** Every way to divide the dimensions into leading rows, columns and inner ones, with a pattern that fits. */
-export function viewsOf(dims: readonly number[]): [number, number, number][] {
+function viewsOf(dims: readonly number[]): [number, number, number][] {
   const product = (from: number, to: number): number => dims.slice(from, to).reduce((p, d) => p * d, 1)
   const views: [number, number, number][] = []
   for (let i = 0; i < Math.max(1, dims.length); i++) {

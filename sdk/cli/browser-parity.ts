@@ -4,9 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf, throwIfAborted } from '../core/index.ts'
+import { type CallOptions, messageOf, throwIfAborted } from '../core/index.ts'
 import type { TargetParity } from '../open/parity.ts'
-import type { Io } from './command.ts'
 import type { BrowserTarget } from './parity-page.ts'
 import { STRICT_CSP, serve } from './static-server.ts'
 
@@ -23,7 +22,7 @@ const PAGE =
  */
 export async function inChromium(
   file: Uint8Array | undefined,
-  io: Pick<Io, 'onProgress' | 'signal'>,
+  { signal, onProgress }: CallOptions,
   targets: readonly BrowserTarget[] = BROWSER_TARGETS,
 ): Promise<TargetParity[]> {
   const rows: TargetParity[] = []
@@ -31,7 +30,7 @@ export async function inChromium(
   const folder = await mkdtemp(join(tmpdir(), 'hardpack-'))
   const closers: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
   try {
-    io.onProgress({ stage, done: 0, total: targets.length + 1 })
+    onProgress?.({ stage, done: 0, total: targets.length + 1 })
     const [{ findChromium, launchChromium, openPage }, { build }, { hardpack }] = await Promise.all([
       import('./chromium.ts'),
       import('esbuild'),
@@ -56,24 +55,24 @@ export async function inChromium(
     const browser = await launchChromium(chromium.path)
     const close = () => browser.close()
     closers.unshift(close)
-    io.signal.addEventListener('abort', close, { once: true })
-    closers.unshift(async () => io.signal.removeEventListener('abort', close))
+    signal?.addEventListener('abort', close, { once: true })
+    closers.unshift(async () => signal?.removeEventListener('abort', close))
     const { call } = await openPage(browser, served.url)
     for (const [index, target] of targets.entries()) {
-      throwIfAborted(io.signal)
-      io.onProgress({ stage, done: index + 1, total: targets.length + 1 })
+      throwIfAborted(signal)
+      onProgress?.({ stage, done: index + 1, total: targets.length + 1 })
       const url = file ? ', "model.hpk"' : ''
       rows.push(await call<TargetParity>(`hardpackParity.measure(${JSON.stringify(target)}${url})`))
     }
   } catch (error) {
-    throwIfAborted(io.signal)
+    throwIfAborted(signal)
     const reason = messageOf(error)
     for (const target of targets.slice(rows.length)) {
       rows.push({ target, available: false, reason, maxAbsDiff: null, withinTolerance: false, latencyMs: null })
     }
   } finally {
     for (const close of closers) await close().catch(() => {}) // What is left must be closed too.
-    io.onProgress({ stage, done: targets.length + 1, total: targets.length + 1 })
+    onProgress?.({ stage, done: targets.length + 1, total: targets.length + 1 })
   }
   return rows
 }

@@ -87,13 +87,6 @@ export class WireReader {
   }
 }
 
-/** How many bytes a varint takes. */
-export function varintLength(value: number): number {
-  let length = 1
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++
-  return length
-}
-
 /** Builds one message; fields are written in the order of the calls. */
 export class WireWriter {
   readonly #parts: Uint8Array[] = []

@@ -28,7 +28,7 @@ export function externalError(
 const quote = (location: string): string => JSON.stringify(location)
 
 /** Layer 1. The segments of a location: relative, forward slashes, never up. */
-export function segmentsOf(location: string, who: string): string[] {
+function segmentsOf(location: string, who: string): string[] {
   const fail = (got: string): HardpackError =>
     externalError(
       who,

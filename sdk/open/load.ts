@@ -79,12 +79,14 @@ export async function decodeChunks(
   decoder: Decoder,
   { signal, onProgress }: CallOptions = {},
 ): Promise<Arena> {
-  const { chunks } = opened.manifest
+  const { chunks, graphs } = opened.manifest
+  const spans = graphs.flatMap(({ skeleton, tensors }) => [skeleton, ...tensors.map(({ ranges }) => ranges)])
+  const continued = new Set(spans.flatMap((ranges) => ranges.slice(1).map(({ chunk }) => chunk)))
   const starts: number[] = []
   let total = 0
-  for (const { rawLength } of chunks) {
-    // Tensors are read in place, and the widest element takes eight bytes.
-    total = Math.ceil(total / 8) * 8
+  for (const [index, { rawLength }] of chunks.entries()) {
+    // Tensors are read in place, and the widest element takes eight bytes; but one that goes on has no gap in it.
+    if (!continued.has(index)) total = Math.ceil(total / 8) * 8
     starts.push(total)
     total += rawLength
   }
@@ -122,19 +124,13 @@ function allocate(length: number): Uint8Array {
 
 /** The bytes of a list of ranges: a view where they lie one after another, else a copy. */
 export function bytesAt(arena: Arena, ranges: readonly ChunkRange[]): Uint8Array {
-  const views = ranges.map(({ chunk, start, length }) => {
-    const at = arena.starts[chunk] + start
-    return arena.bytes.subarray(at, at + length)
+  const spans = ranges.map(({ chunk, start, length }) => {
+    const begin = arena.starts[chunk] + start
+    return { begin, end: begin + length }
   })
-  let end = views[0]?.byteOffset ?? 0
-  const contiguous = views.every((view) => {
-    const follows = view.byteOffset === end
-    end = view.byteOffset + view.length
-    return follows
-  })
-  if (!contiguous) return concat(views)
-  const start = (views[0]?.byteOffset ?? 0) - arena.bytes.byteOffset
-  return arena.bytes.subarray(start, end - arena.bytes.byteOffset)
+  const contiguous = spans.every(({ begin }, i) => i === 0 || begin === spans[i - 1].end)
+  if (contiguous) return arena.bytes.subarray(spans[0]?.begin ?? 0, spans.at(-1)?.end ?? 0)
+  return concat(spans.map(({ begin, end }) => arena.bytes.subarray(begin, end)))
 }
 
 /** The whole ONNX file of a graph, byte for byte as it was packed. */
@@ -192,9 +188,7 @@ export function goldenCases(arena: Arena, manifest: Manifest, graph: number): Go
     }))
 }
 
-/** The main graph: what `open` runs. */
+/** The main graph: what `open` runs. A manifest that was read has one. */
 export function mainGraph(manifest: Manifest): GraphEntry {
-  const [graph] = manifest.graphs
-  if (!graph) throw new HardpackError('INVALID_FORMAT', 'The package expected a graph, got none.')
-  return graph
+  return manifest.graphs[0]
 }

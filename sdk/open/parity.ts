@@ -43,6 +43,7 @@ export async function parity(
     try {
       const { session, difference, device, optimization } = await start(runnable, golden, [target], attempts, options)
       const latencyMs = await medianRun(session, golden[0], options.signal).finally(() => session.close())
+      // Asked again: after a run a target may know more, such as why it has one thread.
       const { reason } = await target.probe({ signal: options.signal })
       const { maxAbsDiff } = difference
       rows.push({

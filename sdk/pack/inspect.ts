@@ -5,6 +5,7 @@ import { VERSION } from '../container/header.ts'
 import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
 import { readChunk, readPackage } from '../container/read.ts'
 import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
+import { mainGraph } from '../open/load.ts'
 import { readOptions, type TrustOptions } from '../open/trust.ts'
 
 export interface Inspection {
@@ -75,7 +76,7 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
     if (weightChunks.has(index)) weights += encodedLength
     else graphs += encodedLength
   }
-  const [main] = manifest.graphs
+  const { inputs, outputs } = mainGraph(manifest)
   return {
     format: `hpk ${VERSION.major}.${VERSION.minor}`,
     name: manifest.name,
@@ -94,8 +95,8 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
       sha256: toHex(graph.digest),
       tensors: graph.tensors.length,
     })),
-    inputs: main?.inputs ?? [],
-    outputs: main?.outputs ?? [],
+    inputs,
+    outputs,
     golden: {
       cases: manifest.golden.length,
       tolerances: Object.fromEntries(

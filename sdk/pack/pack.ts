@@ -61,8 +61,9 @@ const { version } = createRequire(import.meta.url)('hardpack/package.json') as {
  * Packs an ONNX model. The same model, options and version give the same bytes.
  *
  * @param model a whole ONNX file in memory; external data already inlined (`inlineExternalData`)
- * @throws HardpackError `INVALID_ARGUMENT` for options that a package cannot hold, `INVALID_MODEL` for what is not ONNX, `UNSUPPORTED_MODEL` with the runtime's reason when it cannot
- *   run the model, `REFERENCE_MISMATCH` when two runtimes disagree on its outputs, `LIMIT_EXCEEDED`, `ABORTED`.
+ * @throws HardpackError `INVALID_ARGUMENT` for options that a package cannot hold, `INVALID_MODEL` for what is not ONNX,
+ *   `UNSUPPORTED_MODEL` with the runtime's reason when it cannot run the model, `REFERENCE_MISMATCH` when two runtimes
+ *   disagree on its outputs, `LIMIT_EXCEEDED`, `ABORTED`.
  * @example
  * const { bytes } = await pack(await readFile('model.onnx'), { name: 'digits' })
  * await writeFile('digits.hpk', bytes)

@@ -3,7 +3,7 @@
 import { bestDecoder } from '../../compress/decode.ts'
 import { checkPadding, type OpenedPackage, readPackage } from '../container/read.ts'
 import { type CallOptions, equal, HardpackError, type Source, sha256 } from '../core/index.ts'
-import { decodeChunks, mainGraph, onnxFile } from '../open/load.ts'
+import { decodeChunks, onnxFile } from '../open/load.ts'
 import { readOptions, type TrustOptions } from '../open/trust.ts'
 
 export interface Verified {
@@ -30,14 +30,14 @@ export async function verify(source: Source, options: TrustOptions & CallOptions
  * @throws HardpackError whatever `verify` throws: nothing that does not verify is unpacked.
  */
 export async function unpack(source: Source, options: TrustOptions & CallOptions = {}): Promise<Uint8Array> {
-  const { opened, files } = await rebuild(source, options)
-  return files[opened.manifest.graphs.indexOf(mainGraph(opened.manifest))]
+  const { files } = await rebuild(source, options)
+  return files[0]
 }
 
 async function rebuild(
   source: Source,
   options: TrustOptions & CallOptions,
-): Promise<Verified & { files: Uint8Array[] }> {
+): Promise<Verified & { /** One for each graph; the main graph first. */ files: Uint8Array[] }> {
   const opened = await readPackage(source, readOptions(options))
   await checkPadding(source, opened, options.signal)
   const arena = await decodeChunks(source, opened, await bestDecoder(), options)
