@@ -1,6 +1,6 @@
 /** Where tests leave their counts: a folder, with a file for each process and thread that has loaded an instrumented module. */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -17,9 +17,12 @@ export function isCounted(path: string): boolean {
   return path.endsWith('.js') && !/\.(test|generated)\.js$|^vectors\//.test(path)
 }
 
-/** The modules of the room whose branches are counted. */
-export function countedModules(): string[] {
-  return (readdirSync(fileURLToPath(ROOM), { recursive: true }) as string[]).filter(isCounted).sort()
+/** The compiled files of the room, without those whose source is gone. */
+export function filesOfRoom(): string[] {
+  const sources = new URL('../../../compress/', import.meta.url)
+  return (readdirSync(fileURLToPath(ROOM), { recursive: true }) as string[])
+    .filter((path) => path.endsWith('.js') && existsSync(new URL(path.replace(/\.js$/, '.ts'), sources)))
+    .sort()
 }
 
 /** The sum of what all processes and threads have left in a folder. */

@@ -5,11 +5,11 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { countedModules, FOLDER, type Hits, ROOM, readHits } from './hits.ts'
+import { FOLDER, filesOfRoom, type Hits, isCounted, ROOM, readHits } from './hits.ts'
 import { instrument } from './instrument.ts'
 
 const LEAST_PERCENT = 95
@@ -35,7 +35,9 @@ function countOf(path: string, hits: Hits): Counted {
 }
 
 function report(hits: Hits): boolean {
-  const files = countedModules().map((path) => countOf(path, hits))
+  const files = filesOfRoom()
+    .filter(isCounted)
+    .map((path) => countOf(path, hits))
   for (const { path, arms, taken, missing } of files) {
     if (taken === arms) continue
     const lines = readFileSync(new URL(path, ROOM), 'utf8').split('\n')
@@ -51,13 +53,8 @@ function report(hits: Hits): boolean {
 }
 
 const given = process.argv.slice(2)
-const room = fileURLToPath(ROOM)
-const tests =
-  given.length > 0
-    ? given
-    : (readdirSync(room, { recursive: true }) as string[])
-        .filter((path) => path.endsWith('.test.js'))
-        .map((path) => join(room, path))
+const own = filesOfRoom().filter((path) => path.endsWith('.test.js'))
+const tests = given.length > 0 ? given : own.map((path) => fileURLToPath(new URL(path, ROOM)))
 const folder = mkdtempSync(join(tmpdir(), 'hardpack-coverage-'))
 try {
   const args = ['--import', REGISTER, '--test', '--test-reporter=spec', ...tests]
