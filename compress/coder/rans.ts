@@ -18,7 +18,7 @@ export const BLOCK = 1 << 16
 /** Bytes of the 32 first states of a block. */
 export const STATE_BYTES = 4 * LANES
 /** Tables that one stream may have. */
-export const MAX_TABLES = 16
+export const MAX_TABLES = 64
 export const SYMBOLS = 256
 
 /**
