@@ -38,8 +38,8 @@ const STEP_BITS = 7
 export const UNIT_BITS = 5
 /** The largest history of a float: eight times its scale. */
 const MOST_HISTORY = 8191
-/** The symbol's magnitude at which history is 1024: `CENTER` quarter octaves above the origin. */
-export const CENTER = 60
+/** The symbol's magnitude at a class' own scale: there history is 1024. */
+export const CENTER = 88
 
 /** 2^(-j/4) in 1/32768. */
 const QUARTERS = [32768, 27554, 23170, 19484]
@@ -52,7 +52,7 @@ export function historyTable(): Int16Array {
   const table = new Int16Array(4 * 128)
   for (let magnitude = 2; magnitude < 128; magnitude++) {
     // 1024 at the center. All but the floor is exact: products stay below 2^53, and 2^k is a shift.
-    const scale = 2 ** ((magnitude >> 2) - 7)
+    const scale = 2 ** (((magnitude - CENTER) >> 2) + 8)
     for (let quarter = 0; quarter < 4; quarter++) {
       const value = (QUARTERS[quarter] * (4 + (magnitude & 3)) * scale) / 32768
       table[4 * magnitude + quarter] = Math.min(MOST_HISTORY, Math.floor(value))
