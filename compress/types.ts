@@ -1,15 +1,25 @@
 /** What `compress` gives to the rooms above it: chunks of encoded bytes, and where each tensor lies in them. */
 
-import type { DType } from '../sdk/core/index.ts'
+import type { CallOptions, DType } from '../sdk/core/index.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
 export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
+
+/** How long the encoder may search. */
+export type Effort = 'fast' | 'default' | 'best'
+
+export interface EncodeOptions extends CallOptions {
+  /** Default `default`. */
+  effort?: Effort
+}
 
 /** A tensor to compress: little-endian, row-major bytes. */
 export interface WeightTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly bytes: Uint8Array
+  /** The tensor that it was made from, as many bytes of the same type: what a decoder will be given as well. */
+  readonly base?: Uint8Array
 }
 
 /** About 1 MiB raw, never over 4 MiB; decodes on its own. */
