@@ -41,14 +41,15 @@ export function frequenciesOf(counts: ArrayLike<number>): Uint16Array {
 /**
  * Encodes a block of symbols, last to first: 32 states, then words.
  *
- * @param selector the table of each class
+ * @param choice the number of each symbol's table
+ * @param lanes the lane of each symbol
  * @param tables frequencies by table number
  * @returns the bytes and the number of u16 words after the states
  */
 export function encodeBlock(
   symbols: Uint8Array,
-  classes: Uint8Array,
-  selector: Uint8Array,
+  choice: Uint8Array,
+  lanes: Uint8Array,
   tables: readonly Uint16Array[],
 ): { bytes: Uint8Array; words: number } {
   if (symbols.length > BLOCK) throw new RangeError(`A block expected at most ${BLOCK} symbols, got ${symbols.length}.`)
@@ -61,8 +62,8 @@ export function encodeBlock(
   const bytes = new Uint8Array(STATE_BYTES + 2 * symbols.length)
   let position = bytes.length
   for (let i = symbols.length - 1; i >= 0; i--) {
-    const lane = i & (LANES - 1)
-    const table = selector[classes[i]]
+    const lane = lanes[i]
+    const table = choice[i]
     const frequency = tables[table][symbols[i]]
     let state = states[lane]
     if (state >= frequency * 2 ** (32 - PROBABILITY_BITS)) {
