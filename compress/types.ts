@@ -48,6 +48,10 @@ export interface EncodedWeights {
 export interface Decoder {
   /** `wasm` or `typescript`. */
   readonly name: string
-  /** Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. */
-  decode(codec: number, bytes: Uint8Array, out: Uint8Array): void
+  /**
+   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`.
+   *
+   * @param base as long as `out`: the bytes that a chunk with differences was encoded against
+   */
+  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void
 }
