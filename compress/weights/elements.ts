@@ -50,6 +50,9 @@ export const ELEMENTS: readonly Element[] = [
 /** Whether a stream's symbols are signs and tops: their tables come in fours, one a quarter octave. */
 export const isFloat = (stream: number): boolean => stream <= FLOAT16
 
+/** Tables of floats come in fours, one for each quarter octave of the class. */
+export const QUARTERS = 4
+
 /** The most low bits that a stream may choose. */
 export const MOST_LOW_BITS: Readonly<Record<number, number>> = { [INDEX]: 4, [DELTA16]: 8, [DELTA32]: 24 }
 

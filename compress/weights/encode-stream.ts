@@ -8,14 +8,15 @@ import { planeBytes, setPlaneElement } from '../coder/planes.ts'
 import { LANES, SYMBOLS } from '../coder/rans.ts'
 import { encodeBlock } from '../coder/rans-encode.ts'
 import type { Effort } from '../types.ts'
-import { DELTA16, isFloat, planesLength, planesOf } from './elements.ts'
-import { DEAD_CLASSES, ESCAPE, QUARTERS, SATURATED, type Segment, type Stream } from './header.ts'
+import { DELTA16, isFloat, planesLength, planesOf, QUARTERS } from './elements.ts'
+import { DEAD_CLASSES, ESCAPE, SATURATED, type Segment, type Stream } from './header.ts'
 import { type Learned, learn } from './learn.ts'
 import { historyTable, predict, shiftOf, stepOf, UNIT_BITS, unitsOf } from './lines.ts'
 import { frequenciesOf } from './quantise.ts'
 import { magnitudeOf } from './scales.ts'
 import { type Coding, lowBitsOf, type Source, sourceOf } from './sources.ts'
 import type { Part } from './split.ts'
+import { expectedLevels, levelsOf } from './tables.ts'
 import { blocksOf, countOf, orderedTile, type Tile } from './tiles.ts'
 
 export interface EncodedStream {
@@ -162,6 +163,15 @@ function segmentOf(
   }
 }
 
+function tablesOf(number: number, { counts }: Learned): Uint16Array[] {
+  const levels: Uint8Array[] = []
+  return counts.map((own) => {
+    const frequencies = frequenciesOf(isFloat(number) ? pruned(own) : own, expectedLevels(number, levels))
+    levels.push(levelsOf(frequencies))
+    return frequencies
+  })
+}
+
 /** Learns the circuits of the parts and encodes them as stream `number`. */
 export function encodeStream(
   number: number,
@@ -173,7 +183,7 @@ export function encodeStream(
   const sources = parts.map((part, i) => sourceOf(part, codings[i], lowBits))
   const learned = learn(number, sources, effort)
   const members = sources.map((source, i): Member => ({ source, segment: segmentOf(source, learned.plans[i]) }))
-  const tables = learned.counts.map((counts) => frequenciesOf(isFloat(number) ? pruned(counts) : counts))
+  const tables = tablesOf(number, learned)
   const stream = { tables, origins: learned.origins, bins: learned.bins, lowBits }
   const escapes: number[] = []
   const words: number[] = []

@@ -1,12 +1,6 @@
 /** Weights into chunks: each part by the circuit or byte codec that makes its chunk smallest, everything counted. */
 
-import {
-  byteLength,
-  concat,
-  elementCount,
-  HardpackError,
-  throwIfAborted,
-} from '../../sdk/core/index.ts'
+import { byteLength, concat, elementCount, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
 import {
   CODECS,

@@ -18,9 +18,9 @@ import {
 } from '../coder/bits.ts'
 import { BLOCK, MAX_TABLES } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS, ordered, unordered } from './elements.ts'
+import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS, ordered, QUARTERS, unordered } from './elements.ts'
 import { type Lines, MAX_LAG, MAX_LAGS, MAX_LINE_SETS, MOST_SHIFT, SHIFTS, STEPS } from './lines.ts'
-import { codeTable, tableModels, widened } from './tables.ts'
+import { codeTable, expectedLevels, tableModels } from './tables.ts'
 import { blocksOf, countOf } from './tiles.ts'
 
 /** Methods 0 to 7 are the streams of `ELEMENTS`; the rest pool a segment's bytes and code them by a byte codec. */
@@ -51,8 +51,6 @@ export const MAX_PATTERN = BLOCK
 export const MAX_SEGMENTS = 1 << 16
 /** Classes of floats from here on are dead: they share the last table, and have an origin of their own. */
 export const DEAD_CLASSES = 128
-/** Tables of floats come in fours, one for each quarter octave of the class. */
-export const QUARTERS = 4
 export const MAX_PALETTE = 1 << 12
 const MAX_OFFSET = 1023
 
@@ -266,17 +264,15 @@ function codeTables(coder: BitCoder, number: number, dead: boolean, given?: Stre
   const models = tableModels()
   const levels: Uint8Array[] = []
   return Array.from({ length: count }, (_, i) => {
-    const table = codeTable(coder, models, expectedOf(number, dead && i === count - 1 ? [] : levels), given?.tables[i])
+    const table = codeTable(
+      coder,
+      models,
+      expectedLevels(number, dead && i === count - 1 ? [] : levels),
+      given?.tables[i],
+    )
     levels.push(table.levels)
     return table.frequencies
   })
-}
-
-/** What the tables so far let the next one expect: of floats the same quarter octave of the set before, of integers the class before. */
-function expectedOf(number: number, levels: readonly Uint8Array[]): Uint8Array {
-  const before = levels[levels.length - (isFloat(number) && levels.length >= QUARTERS ? QUARTERS : 1)]
-  if (!before) return new Uint8Array(0)
-  return isFloat(number) ? before : widened(before, number >= DELTA16 ? 128 : 0)
 }
 
 /** The bins of a predicted mean: they begin at 0 and go up by at most 1 a step. */

@@ -6,9 +6,9 @@
 
 import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
 import type { Effort } from '../types.ts'
-import { BYTE, isFloat } from './elements.ts'
+import { BYTE, isFloat, QUARTERS } from './elements.ts'
 import { contextsOf, proposeLines, spreadsOf } from './fit-lines.ts'
-import { DEAD_CLASSES, QUARTERS, SATURATED } from './header.ts'
+import { DEAD_CLASSES, SATURATED } from './header.ts'
 import { bitsUnder, costsUnder, type Leaves, leavesOf, ownBits } from './leaves.ts'
 import { CENTER, historyTable, type Lines, MOST_SHIFT, SHIFTS, STEPS, stepOf, UNIT_BITS, unitsOf } from './lines.ts'
 import {

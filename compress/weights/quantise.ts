@@ -3,13 +3,17 @@
 import { TOTAL } from '../coder/rans.ts'
 import { FREQUENCIES, levelOf, modeOf } from './tables.ts'
 
+/** Bits that a level takes which is so far from what was expected. */
+const levelBits = (distance: number): number => (distance === 0 ? 1 : 1.6 + 1.1 * Math.abs(distance))
+
 /**
- * Frequencies that sum to 2^12, all but the largest on the grid of a table; every symbol that occurs has one. They cost
- * about the least bits: levels move by one as long as that saves some.
+ * Frequencies that sum to 2^12, all but the largest on the grid of a table; every symbol that occurs has one. They cost about the least
+ * bits, those of the table included: levels move by one as long as that saves some.
  *
  * @param counts of 256 symbols
+ * @param expected levels, as in `codeTable`
  */
-export function frequenciesOf(counts: Float64Array): Uint16Array {
+export function frequenciesOf(counts: Float64Array, expected: Uint8Array = new Uint8Array(0)): Uint16Array {
   const frequencies = new Uint16Array(counts.length)
   const total = counts.reduce((sum, count) => sum + count, 0)
   const mode = modeOf(counts)
@@ -39,7 +43,9 @@ export function frequenciesOf(counts: Float64Array): Uint16Array {
         if (next === 0 || next === FREQUENCIES.length) continue
         const left = rest + FREQUENCIES[level] - FREQUENCIES[next]
         if (left < 1 && !short) continue
-        const own = counts[symbol] * Math.log2(FREQUENCIES[next] / FREQUENCIES[level])
+        const written =
+          expected.length > 0 ? levelBits(level - expected[symbol]) - levelBits(next - expected[symbol]) : 0
+        const own = counts[symbol] * Math.log2(FREQUENCIES[next] / FREQUENCIES[level]) + written
         const gain = own + (short ? 0 : counts[mode] * Math.log2(left / rest))
         if (gain > best.gain && (short || left > Math.max(most, FREQUENCIES[next]))) best = { gain, symbol, step }
       }

@@ -9,8 +9,8 @@
  */
 
 import { SYMBOLS } from '../coder/rans.ts'
-import { DELTA16, FLOAT16, isFloat, NIBBLE } from './elements.ts'
-import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, QUARTERS, SATURATED, ZERO } from './header.ts'
+import { DELTA16, FLOAT16, isFloat, NIBBLE, QUARTERS } from './elements.ts'
+import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, SATURATED, ZERO } from './header.ts'
 
 /** A segment as learning sees it. */
 export interface Sample {

@@ -6,6 +6,7 @@
 import { type BitCoder, codeSigned, signedModels } from '../coder/bits.ts'
 import { SYMBOLS, TOTAL } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
+import { DELTA16, isFloat, QUARTERS } from './elements.ts'
 
 /** Frequencies by level: all numbers up to 8, then quarter octaves. */
 export const FREQUENCIES = /* @__PURE__ */ Uint16Array.of(
@@ -32,7 +33,8 @@ export function modeOf(values: ArrayLike<number>): number {
   return mode
 }
 
-function levelsOf(frequencies: Uint16Array): Uint8Array {
+/** The levels that are written for frequencies. */
+export function levelsOf(frequencies: Uint16Array): Uint8Array {
   const levels = Uint8Array.from(frequencies, levelOf)
   const mode = modeOf(frequencies)
   // The level of the most frequent symbol only has to be the first of the largest.
@@ -62,7 +64,7 @@ export function codeTable(
   const changes = new Int8Array(SYMBOLS)
   const known = expected.length > 0
   for (let symbol = 0; symbol < SYMBOLS; symbol++) {
-    const before = symbol > 0 ? changes[symbol - 1] : 0
+    const before = symbol > 1 ? changes[symbol - 2] : 0
     const base = known ? expected[symbol] : symbol > 1 ? levels[symbol - 2] : 0
     const context = Math.max(-SURPRISE, Math.min(SURPRISE, before)) + SURPRISE
     const model = models[4 * context + (known ? 2 : 0) + (base > 0 ? 1 : 0)]
@@ -85,11 +87,21 @@ export function codeTable(
  *
  * @param center the symbol of 0
  */
-export function widened(levels: Uint8Array, center: number): Uint8Array {
+function widened(levels: Uint8Array, center: number): Uint8Array {
   return Uint8Array.from({ length: SYMBOLS }, (_, symbol) => {
     const x = center === 0 ? (symbol << 24) >> 24 : symbol - center
     const from = Math.sign(x) * ((Math.abs(x) * 181 + 128) >> 8)
     const level = levels[(from + center) & (SYMBOLS - 1)]
     return level > 2 ? level - 2 : level
   })
+}
+
+/**
+ * The levels that the tables of a stream so far let the next one expect: of floats those of the same quarter octave in the set before, of
+ * integers those of the class before.
+ */
+export function expectedLevels(stream: number, levels: readonly Uint8Array[]): Uint8Array {
+  const before = levels[levels.length - (isFloat(stream) && levels.length >= QUARTERS ? QUARTERS : 1)]
+  if (!before) return NONE
+  return isFloat(stream) ? before : widened(before, stream >= DELTA16 ? 128 : 0)
 }
