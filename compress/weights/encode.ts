@@ -115,6 +115,8 @@ function encodeParts(parts: readonly Part[], effort: Effort): Candidate {
   const saves = parts.map((_, i) => circuits.shares[i] * circuits.bytes.length <= deflated[i])
   add((_, i) => !saves[i])
   add((part, i) => part.bytes.length < SMALL || !saves[i])
+  // Bytes that repeat across parts are worth more together than each of them shows.
+  add((_, i) => circuitCodings[i]?.palette !== undefined || !saves[i])
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 

@@ -221,7 +221,7 @@ export function costsOf(histogram: Float64Array, grid: Grid, origins: readonly n
       )
     }
     const both = Float64Array.from({ length: SYMBOLS / 2 }, (_, m) => counts[2 * m] + counts[2 * m + 1])
-    const rare = Math.max(ESCAPE_PRICE, Math.round(BIT * Math.log2(total / (both[ESCAPE] + 0.5)))) + 6 * BIT
+    const rare = Math.max(ESCAPE_PRICE, Math.round(BIT * Math.log2(total / (both[ESCAPE] + 0.5)))) + 9 * BIT
     return Int32Array.from(both, (count, magnitude) =>
       magnitude === ESCAPE ? rare : Math.min(rare, Math.round(BIT * Math.log2(total / (count + 0.02)))),
     )
