@@ -9,8 +9,11 @@ const SCRIPT = new URL('./worker-node.js', import.meta.url)
 export const nodeWorkers: Workers = {
   cores: availableParallelism,
   start({ onAnswer, onLost }) {
-    // Flags of the process, such as --input-type, are not for this script.
-    const worker = new Worker(SCRIPT, { name: 'hardpack-decode', execArgv: [] })
+    const worker = new Worker(SCRIPT, {
+      name: 'hardpack-decode',
+      execArgv: [], // Flags of the process, such as --input-type, are not for this script.
+      resourceLimits: { maxYoungGenerationSizeMb: 2 }, // It works in memory that it is given.
+    })
     worker.on('message', (answer) => {
       worker.unref()
       onAnswer(answer)

@@ -82,9 +82,10 @@ export class DecoderPool implements Decoder {
     }, START_LIMIT_MS)
   }
 
-  /** Of the decoder that was used so far, and in how many threads: `wasm, 4 threads`. */
+  /** Of the decoder that was used so far, and in how many threads besides this one: `wasm, 4 threads`. */
   get name(): string {
-    return this.#started > 0 ? `${this.#name}, ${this.#started} threads` : this.#name
+    if (this.#started === 0) return this.#name
+    return `${this.#name}, ${this.#started} thread${this.#started === 1 ? '' : 's'}`
   }
 
   /**

@@ -24,6 +24,7 @@ export async function decodeInto(
 ): Promise<void> {
   const { chunks } = opened.manifest
   const total = chunks.reduce((sum, { rawLength }) => sum + rawLength, 0)
+  const longest = chunks.reduce((most, { encodedLength }) => Math.max(most, encodedLength), 0)
   const stop = new AbortController()
   const aborted = new Promise<void>((resolve) => {
     signal?.addEventListener('abort', () => resolve(), { once: true, signal: stop.signal })
@@ -32,9 +33,11 @@ export async function decodeInto(
   let done = 0
 
   const lane = async (): Promise<void> => {
+    // One for all its chunks: engines free what is allocated outside their heap late, tens of megabytes of it.
+    const memory = new Uint8Array(longest)
     while (next < chunks.length) {
       const index = next++
-      const encoded = await readChunk(source, opened, index, stop.signal)
+      const encoded = await readChunk(source, opened, index, stop.signal, memory)
       throwIfAborted(stop.signal)
       await decoder.decode(chunks[index].codec, encoded, raws[index])
       await verifyRaw(opened, index, raws[index])

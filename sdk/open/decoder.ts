@@ -8,14 +8,15 @@ import { HardpackError } from '../core/index.ts'
 
 export interface DecodeOptions {
   /**
-   * How many threads decode, while the download goes on; 0 and 1 mean the calling thread. Without it, packages of 32 MiB
-   * of weights and more have as many as there are processors, four at most: for smaller ones threads would start later
-   * than everything is decoded.
+   * How many threads decode, while the download goes on; 0 and 1 mean the calling thread. Without it, a package has one
+   * for each 128 MiB of weights, at most four, and at most one fewer than there are processors: a small package is
+   * decoded before threads have started, and each takes memory.
    */
   decodeThreads?: number
 }
 
-const MIN_POOL_BYTES = 32 * 1024 * 1024
+/** A thread takes about 13 MB in Node; all of decoding shall take at most a fifth more than the weights, and 32 MB. */
+const BYTES_PER_THREAD = 128 * 1024 * 1024
 const MOST_THREADS = 4
 /** More are never of use: the calling thread cannot check that many chunks. */
 const MAX_THREADS = 64
@@ -45,7 +46,7 @@ export async function withDecoder<T>(
 function threadsOf({ chunks }: Manifest, { decodeThreads }: DecodeOptions, workers: Workers | undefined): number {
   if (decodeThreads === undefined) {
     const bytes = chunks.reduce((sum, { rawLength }) => sum + rawLength, 0)
-    return bytes < MIN_POOL_BYTES ? 1 : Math.min(workers?.cores() ?? 1, MOST_THREADS, chunks.length)
+    return Math.min(Math.floor(bytes / BYTES_PER_THREAD), MOST_THREADS, (workers?.cores() ?? 1) - 1)
   }
   if (Number.isSafeInteger(decodeThreads) && decodeThreads >= 0) {
     return Math.min(decodeThreads, MAX_THREADS, chunks.length)

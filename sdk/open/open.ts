@@ -46,12 +46,13 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
       },
     )
   }
+  const { source, close } = await sourceOf(input, options)
   const { manifest, graph, golden, runnable, signers, decoder } = await loadPackage(
-    await sourceOf(input, options),
+    source,
     readOptions(options),
     options,
     workers,
-  )
+  ).finally(close)
   const attempts: Attempt[] = []
   const started = await start(runnable, golden, options.targets, attempts, options)
   const facts = {
@@ -67,8 +68,19 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
   return new Model(facts, started)
 }
 
-async function sourceOf(input: PackageInput, { limits, signal }: OpenOptions): Promise<Source> {
-  if (typeof input === 'string' || input instanceof URL) return urlSource(input, limitsOf(limits), signal)
+/** A source, and how to end what was begun for it. */
+async function sourceOf(
+  input: PackageInput,
+  { limits, signal }: OpenOptions,
+): Promise<{ source: Source; close?: () => void }> {
+  if (typeof input === 'string' || input instanceof URL) {
+    const source = await urlSource(input, limitsOf(limits), signal)
+    return { source, close: source.close }
+  }
+  return { source: givenSource(input) }
+}
+
+function givenSource(input: Exclude<PackageInput, string | URL>): Source {
   if (input instanceof Uint8Array) return bytesSource(input)
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input))
   if (input instanceof Blob) return blobSource(input)

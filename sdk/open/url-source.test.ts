@@ -95,7 +95,10 @@ test('a missing file, a dead server and a cut body are NETWORK errors that say s
     response.writeHead(200, { 'content-length': FILE.length })
     response.write(FILE.subarray(0, 5000), () => response.destroy())
   }
-  await serving(cut, (url) => assert.rejects(urlSource(url), { code: 'NETWORK' }))
+  await serving(cut, async (url) => {
+    const source = await urlSource(url)
+    await assert.rejects(source.read(0, FILE.length), { code: 'NETWORK', retryable: true })
+  })
 })
 
 test('an aborted download is ABORTED', async () => {
