@@ -129,6 +129,7 @@ export class DecoderPool implements Decoder {
       seat.ready = true
       this.#name = answer.ready
       this.#started++
+      if ([...this.#seats].every(({ ready }) => ready)) clearTimeout(this.#startLimit)
     } else {
       const task = seat.task as Task
       seat.task = undefined

@@ -9,14 +9,14 @@ import { HardpackError } from '../core/index.ts'
 export interface DecodeOptions {
   /**
    * How many threads decode, while the download goes on; 0 and 1 mean the calling thread. Without it, a package has one
-   * for each 128 MiB of weights, at most four, and at most one fewer than there are processors: a small package is
+   * for each 160 MiB of weights, at most four, and at most one fewer than there are processors: a small package is
    * decoded before threads have started, and each takes memory.
    */
   decodeThreads?: number
 }
 
 /** A thread takes about 13 MB in Node; all of decoding shall take at most a fifth more than the weights, and 32 MB. */
-const BYTES_PER_THREAD = 128 * 1024 * 1024
+const BYTES_PER_THREAD = 160 * 1024 * 1024
 const MOST_THREADS = 4
 /** More are never of use: the calling thread cannot check that many chunks. */
 const MAX_THREADS = 64
