@@ -136,7 +136,7 @@ test('chunks are decoded in as many threads as are asked for, and the report say
   })
 })
 
-test('a package that is refused is not downloaded to its end', async () => {
+test('a package that is refused is not downloaded to its end', { timeout: 30_000 }, async () => {
   let closed: Promise<unknown> | undefined
   const server = createServer((_, response) => {
     closed = once(response, 'close')

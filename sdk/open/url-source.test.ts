@@ -116,7 +116,7 @@ test('a download whose length is not known, or not that of the file, is taken wh
   }
 })
 
-test('a closed source gives back its connection', async () => {
+test('a closed source gives back its connection', { timeout: 30_000 }, async () => {
   let closed: Promise<unknown> | undefined
   const endless: Handler = (_, response) => {
     closed = once(response, 'close')
