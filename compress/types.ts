@@ -46,12 +46,15 @@ export interface EncodedWeights {
 
 /** Decodes chunks. Every implementation gives the same bytes or throws `CHUNK_CORRUPT`. */
 export interface Decoder {
-  /** `wasm` or `typescript`. */
+  /** `wasm` or `typescript`; with the number of threads where there are several. */
   readonly name: string
+  /** How many chunks it decodes at the same time; 1 where nothing is said. */
+  readonly threads?: number
   /**
-   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`.
+   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. Where it gives a promise, `bytes` and `base` must
+   * stay as they are until then.
    *
-   * @param base as long as `out`: the bytes that a chunk with differences was encoded against
+   * @param base as long as `out`: the bytes that a chunk of differences was encoded against
    */
-  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void
+  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void | Promise<void>
 }

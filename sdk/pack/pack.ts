@@ -121,7 +121,7 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
     throwIfAborted(signal)
     onProgress?.({ stage: 'decode and compare', done: index, total: layout.chunks.length })
     const raw = new Uint8Array(rawLength)
-    decoder.decode(codec, bytes, raw)
+    await decoder.decode(codec, bytes, raw)
     chunks.push({ codec, rawLength, bytes, rawDigest: await sha256(raw) })
   }
   const bytes = await writePackage(manifest, chunks, { secretKeys: options.secretKeys })
