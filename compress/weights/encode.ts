@@ -9,7 +9,15 @@ import {
   throwIfAborted,
 } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
-import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
+import {
+  CODECS,
+  EFFORTS,
+  type Effort,
+  type EncodedChunk,
+  type EncodedTensor,
+  type EncodedWeights,
+  type WeightTensor,
+} from '../types.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
 import { circuitOf, DEFLATE, MIX, RAW } from './header.ts'
 import { type Part, splitTensors } from './split.ts'
@@ -86,18 +94,38 @@ function encodeParts(parts: readonly Part[]): Candidate {
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 
+export interface EncodeOptions extends CallOptions {
+  /** How long to search for a smaller encoding. Default `default`. */
+  effort?: Effort
+}
+
+/**
+ * Refuses an effort that there is not.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT`.
+ */
+export function checkEffort(effort: Effort = 'default'): void {
+  if (EFFORTS.includes(effort)) return
+  throw new HardpackError(
+    'INVALID_ARGUMENT',
+    `The effort expected fast, default or best, got ${JSON.stringify(effort)}.`,
+    { hint: 'Leave it out for default.' },
+  )
+}
+
 /**
  * Encodes tensors into chunks of about 1 MiB, in the order given.
  *
  * @returns the chunks, and for each tensor its ranges; a tensor without elements has none
- * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape; `ABORTED`.
+ * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape or an unknown effort; `ABORTED`.
  * @example
  * const { chunks, tensors } = await encodeWeights([{ dtype: 'float32', shape: [64, 32], bytes }])
  */
 export async function encodeWeights(
   tensors: readonly WeightTensor[],
-  options: CallOptions = {},
+  options: EncodeOptions = {},
 ): Promise<EncodedWeights> {
+  checkEffort(options.effort)
   for (const { dtype, shape, bytes } of tensors) {
     const expected = byteLength(dtype, elementCount(shape))
     if (bytes.length === expected) continue
