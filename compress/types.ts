@@ -1,6 +1,6 @@
 /** What `compress` gives to the rooms above it: chunks of encoded bytes, and where each tensor lies in them. */
 
-import type { DType } from '../sdk/core/index.ts'
+import type { CallOptions, DType } from '../sdk/core/index.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
 export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
@@ -9,11 +9,18 @@ export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
 export const EFFORTS = ['fast', 'default', 'best'] as const
 export type Effort = (typeof EFFORTS)[number]
 
+export interface EncodeOptions extends CallOptions {
+  /** How long to search for a smaller encoding. Default `default`. */
+  effort?: Effort
+}
+
 /** A tensor to compress: little-endian, row-major bytes. */
 export interface WeightTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly bytes: Uint8Array
+  /** The tensor that it was made from, as many bytes of the same type: what a decoder will be given as well. */
+  readonly base?: Uint8Array
 }
 
 /** About 1 MiB raw, never over 4 MiB; decodes on its own. */
@@ -45,6 +52,10 @@ export interface EncodedWeights {
 export interface Decoder {
   /** `wasm` or `typescript`. */
   readonly name: string
-  /** Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. */
-  decode(codec: number, bytes: Uint8Array, out: Uint8Array): void
+  /**
+   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`.
+   *
+   * @param base as long as `out`: the bytes that a chunk with differences was encoded against
+   */
+  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void
 }

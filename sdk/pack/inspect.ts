@@ -86,9 +86,9 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
   options.onProgress?.({ stage: 'inspect', done: total, total })
   const entries = manifest.graphs.flatMap((graph) => graph.tensors)
   const baselines = options.baselines ? await baselinesOf(source, opened, entries, options) : []
-  const shares = new Shares(segments)
+  const seen = segments.map((): Span[] => [])
   const tensors = entries.map(({ name, dtype, shape, ranges }, i) => {
-    const { circuit, packedBytes } = shares.take(ranges)
+    const { circuit, packedBytes } = stored(segments, seen, ranges)
     const elements = elementCount(shape)
     const rawBytes = byteLength(dtype, elements)
     return { name, dtype, shape, circuit, ...sizes({ elements, rawBytes, packedBytes, ...baselines[i] }) }
@@ -169,54 +169,58 @@ export function sumOf(tensors: readonly WeightSizes[]): WeightSizes {
   })
 }
 
-/** Hands out the encoded bytes of segments to the tensors that lie in them; each decoded byte is charged once. */
-class Shares {
-  readonly #segments: readonly (readonly ChunkSegment[])[]
-  /** Of each chunk, the decoded bytes that a tensor had before. */
-  readonly #taken: { start: number; end: number }[][]
+/** Bytes `[start, end)` of a decoded chunk. */
+interface Span {
+  readonly start: number
+  readonly end: number
+}
 
-  constructor(segments: readonly (readonly ChunkSegment[])[]) {
-    this.#segments = segments
-    this.#taken = segments.map(() => [])
+/** The parts of a span that no span of the list holds; the list, ascending and disjoint, then holds it all. */
+function firstSeen(seen: Span[], { start, end }: Span): Span[] {
+  let first = 0
+  for (let past = seen.length; first < past; ) {
+    const middle = (first + past) >> 1
+    if (seen[middle].end < start) first = middle + 1
+    else past = middle
   }
+  const fresh: Span[] = []
+  let at = start
+  let last = first
+  for (; last < seen.length && seen[last].start <= end; last++) {
+    if (seen[last].start > at) fresh.push({ start: at, end: seen[last].start })
+    at = Math.max(at, seen[last].end)
+  }
+  if (at < end) fresh.push({ start: at, end })
+  const joined = { start: Math.min(start, seen[first]?.start ?? start), end: Math.max(at, end) }
+  seen.splice(first, last - first, joined)
+  return fresh
+}
 
-  /** The circuits of a tensor's bytes, and their share of the encoded bytes. */
-  take(ranges: readonly ChunkRange[]): { circuit: string; packedBytes: number } {
-    const circuits = new Set<string>()
-    let packedBytes = 0
-    let repeated = 0
-    for (const { chunk, start, length } of ranges) {
-      const fresh = this.#claim(chunk, start, start + length)
-      repeated += fresh.reduce((rest, span) => rest - (span.end - span.start), length)
-      for (const segment of this.#segments[chunk]) {
-        for (const span of fresh) {
-          const shared = Math.min(span.end, segment.start + segment.length) - Math.max(span.start, segment.start)
-          if (shared <= 0) continue
-          circuits.add(segment.circuit)
-          packedBytes += (segment.packedBytes * shared) / segment.length
-        }
+/**
+ * The circuits and the encoded bytes of a tensor: the shares of the segments that its ranges lie in. Bytes that an earlier
+ * tensor, or an earlier range, has named count there; here they are a repeat.
+ */
+function stored(
+  segments: readonly (readonly ChunkSegment[])[],
+  seen: readonly Span[][],
+  ranges: readonly ChunkRange[],
+): { circuit: string; packedBytes: number } {
+  const circuits = new Set<string>()
+  let packedBytes = 0
+  let bytes = 0
+  let fresh = 0
+  for (const { chunk, start, length } of ranges) {
+    bytes += length
+    for (const span of firstSeen(seen[chunk], { start, end: start + length })) {
+      fresh += span.end - span.start
+      for (const segment of segments[chunk]) {
+        const shared = Math.min(span.end, segment.start + segment.length) - Math.max(span.start, segment.start)
+        if (shared <= 0) continue
+        circuits.add(segment.circuit)
+        packedBytes += (segment.packedBytes * shared) / segment.length
       }
     }
-    if (repeated > 0) circuits.add('repeat')
-    return { circuit: [...circuits].join('+'), packedBytes: Math.round(packedBytes) }
   }
-
-  /** The parts of `[start, end)` that no tensor had before. */
-  #claim(chunk: number, start: number, end: number): { start: number; end: number }[] {
-    let fresh = [{ start, end }]
-    for (const taken of this.#taken[chunk]) {
-      fresh = fresh
-        .flatMap((span) => [
-          { start: span.start, end: Math.min(span.end, taken.start) },
-          { start: Math.max(span.start, taken.end), end: span.end },
-        ])
-        .filter((span) => span.start < span.end)
-    }
-    for (const span of fresh) {
-      const last = this.#taken[chunk].at(-1)
-      if (last?.end === span.start) last.end = span.end
-      else this.#taken[chunk].push({ ...span })
-    }
-    return fresh
-  }
+  if (fresh < bytes) circuits.add('repeat')
+  return { circuit: [...circuits].join('+'), packedBytes: Math.round(packedBytes) }
 }
