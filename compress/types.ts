@@ -6,10 +6,11 @@ import type { CallOptions, DType } from '../sdk/core/index.ts'
 export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
 
 /** How long the encoder may search. */
-export type Effort = 'fast' | 'default' | 'best'
+export const EFFORTS = ['fast', 'default', 'best'] as const
+export type Effort = (typeof EFFORTS)[number]
 
 export interface EncodeOptions extends CallOptions {
-  /** Default `default`. */
+  /** How long to search for a smaller encoding. Default `default`. */
   effort?: Effort
 }
 
@@ -30,7 +31,10 @@ export interface EncodedChunk {
 }
 
 export interface EncodedTensor {
-  /** `A` (scale circuit), `Q` (its form for integers), `raw`, or the byte codec that was smallest; joined by `+` if several. */
+  /**
+   * What the tensor is coded by, joined by `+` if several: `A` (scale circuit), `B` (lines: taps of a kernel, rows or columns), `Q`
+   * (integers), `Δ`, `repeat`, `palette`, `raw`, or a byte codec, `deflate` or `mix`.
+   */
   readonly circuit: string
   /** Raw ranges `[start, start + length)` of decoded chunks that make up the tensor, in order. */
   readonly ranges: readonly { readonly chunk: number; readonly start: number; readonly length: number }[]

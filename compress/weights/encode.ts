@@ -4,6 +4,7 @@ import { byteLength, concat, elementCount, HardpackError, throwIfAborted } from 
 import { deflate, mix } from '../bytes/encode.ts'
 import {
   CODECS,
+  EFFORTS,
   type Effort,
   type EncodedChunk,
   type EncodedTensor,
@@ -121,10 +122,24 @@ function encodeParts(parts: readonly Part[], effort: Effort): Candidate {
 }
 
 /**
+ * Refuses an effort that there is not.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT`.
+ */
+export function checkEffort(effort: Effort = 'default'): void {
+  if (EFFORTS.includes(effort)) return
+  throw new HardpackError(
+    'INVALID_ARGUMENT',
+    `The effort expected fast, default or best, got ${JSON.stringify(effort)}.`,
+    { hint: 'Leave it out for default.' },
+  )
+}
+
+/**
  * Encodes tensors into chunks of about 1 MiB, in the order given.
  *
  * @returns the chunks, and for each tensor its ranges; a tensor without elements has none
- * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape; `ABORTED`.
+ * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape or an unknown effort; `ABORTED`.
  * @example
  * const { chunks, tensors } = await encodeWeights([{ dtype: 'float32', shape: [64, 32], bytes }])
  */
@@ -132,6 +147,7 @@ export async function encodeWeights(
   tensors: readonly WeightTensor[],
   options: EncodeOptions = {},
 ): Promise<EncodedWeights> {
+  checkEffort(options.effort)
   const { effort = 'default' } = options
   for (const { dtype, shape, bytes } of tensors) {
     const expected = byteLength(dtype, elementCount(shape))
