@@ -16,13 +16,13 @@ export { CODECS, type Decoder } from './types.ts'
 function decoderOf(kernel: Kernel): Decoder {
   return {
     name: kernel.name,
-    decode(codec, bytes, out) {
+    decode(codec, bytes, out, base) {
       if (codec === CODECS.raw) {
         if (bytes.length !== out.length) throw corrupt(`${out.length} bytes, got ${bytes.length}`)
         out.set(bytes)
       } else if (codec === CODECS.deflate) inflate(bytes, out)
       else if (codec === CODECS.mix) unmix(bytes, out)
-      else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out)
+      else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out, base)
       else throw corrupt(`a known codec, got ${codec}`)
     },
   }

@@ -28,12 +28,12 @@ export function describeChunk(codec: number, bytes: Uint8Array, rawLength: numbe
   }
   const sections = layoutOf(bytes, rawLength)
   const header = bytes.length - sections.reduce((sum, section) => sum + section.bytes.length, 0)
-  const shares = sections.flatMap(({ method, placed, bytes: own }) => {
+  const shares = sections.flatMap(({ placed, bytes: own }) => {
     const length = placed.reduce((sum, segment) => sum + segment.length, 0)
     return placed.map((segment) => ({
       start: segment.offset,
       length: segment.length,
-      circuit: circuitOf(method),
+      circuit: circuitOf(segment.segment),
       exact: own.length * (segment.length / length) + header * (segment.length / rawLength),
     }))
   })

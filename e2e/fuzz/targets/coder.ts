@@ -11,8 +11,9 @@ import { codeMixed, unmix } from '../../../compress/bytes/mix.ts'
 import { bitReader } from '../../../compress/coder/bit-reader.ts'
 import { bitWriter } from '../../../compress/coder/bit-writer.ts'
 import type { BitCoder } from '../../../compress/coder/bits.ts'
-import { buildTable, decodeBlock, STATE_BYTES, TOTAL } from '../../../compress/coder/rans.ts'
-import { encodeBlock, frequenciesOf } from '../../../compress/coder/rans-encode.ts'
+import { blockDecoder, buildTable, LANES, STATE_BYTES, TOTAL } from '../../../compress/coder/rans.ts'
+import { encodeBlock } from '../../../compress/coder/rans-encode.ts'
+import { frequenciesOf } from '../../../compress/weights/quantise.ts'
 import { rng } from '../../../sdk/core/index.ts'
 import type { FuzzTarget } from '../target.ts'
 import { type InputReader, inputReader, unlessCorrupt } from './input.ts'
@@ -96,22 +97,31 @@ async function tryMix(reader: InputReader): Promise<void> {
   assert.deepEqual([...writer.finish()], [...bytes])
 }
 
+/** The table and the lane of each symbol. */
+export function ransPlaces(count: number, step: number): { choice: Uint8Array; lanes: Uint8Array } {
+  return {
+    choice: Uint8Array.from({ length: count }, (_, i) => ((i * step) & 255) % TABLES),
+    lanes: Uint8Array.from({ length: count }, (_, i) => i % LANES),
+  }
+}
+
 async function tryRans(reader: InputReader): Promise<void> {
   const count = reader.varint() % (MAX_SYMBOLS + 1)
   const words = reader.varint() % (MAX_SYMBOLS + 1)
   const frequencies = Array.from({ length: TABLES }, () =>
-    frequenciesOf(Array.from({ length: ALPHABET }, () => reader.byte())),
+    frequenciesOf(Float64Array.from({ length: ALPHABET }, () => reader.byte())),
   )
   const step = reader.byte()
   const tables = new Uint32Array(TABLES * TOTAL)
   for (const [i, own] of frequencies.entries()) buildTable(own, tables.subarray(i * TOTAL, (i + 1) * TOTAL))
   const input = new Uint8Array(STATE_BYTES + 2 * words)
   input.set(reader.bytes(input.length))
-  const classes = Uint8Array.from({ length: count }, (_, i) => i * step)
-  const selector = Uint8Array.from({ length: 256 }, (_, cls) => cls % TABLES)
-  const symbols = new Uint8Array(count)
-  if (!decodeBlock(input, words, tables, classes, selector, count, symbols)) return
-  const again = encodeBlock(symbols, classes, selector, frequencies)
+  const { choice, lanes } = ransPlaces(count, step)
+  const decoder = blockDecoder(input, tables)
+  decoder.begin(words)
+  const symbols = Uint8Array.from(choice, (table, i) => decoder.symbol(lanes[i], table))
+  if (!decoder.end()) return
+  const again = encodeBlock(symbols, choice, lanes, frequencies)
   assert.equal(again.words, words)
   assert.deepEqual([...again.bytes], [...input])
 }

@@ -3,12 +3,13 @@
 import { deflateRawSync } from 'node:zlib'
 import { deflate, mix } from '../../../compress/bytes/encode.ts'
 import { bitWriter } from '../../../compress/coder/bit-writer.ts'
-import { encodeBlock, frequenciesOf } from '../../../compress/coder/rans-encode.ts'
+import { encodeBlock } from '../../../compress/coder/rans-encode.ts'
 import { CODECS, type EncodedChunk, encodeBytes, encodeWeights } from '../../../compress/index.ts'
 import { TEXT as NAMES, samples } from '../../../compress/vectors/samples.ts'
+import { frequenciesOf } from '../../../compress/weights/quantise.ts'
 import { concat, rng } from '../../../sdk/core/index.ts'
 import { varint } from '../mutate.ts'
-import { ALPHABET, ARITHMETIC, codeBits, INFLATE, MIX, RANS, TABLES } from './coder.ts'
+import { ALPHABET, ARITHMETIC, codeBits, INFLATE, MIX, RANS, ransPlaces, TABLES } from './coder.ts'
 import { decisionsOf, packDecisions } from './decisions.ts'
 import { inputReader } from './input.ts'
 import { FREQUENCIES, HEADER } from './tables.ts'
@@ -31,7 +32,7 @@ export async function chunkSeeds(): Promise<Uint8Array[]> {
 export async function tableSeeds(): Promise<Uint8Array[]> {
   const seeds: Uint8Array[] = []
   for (const symbols of [1, 2, 7, 256]) {
-    const frequencies = frequenciesOf(Array.from({ length: symbols }, (_, i) => 1 + (i % 5)))
+    const frequencies = frequenciesOf(Float64Array.from({ length: symbols }, (_, i) => 1 + (i % 5)))
     seeds.push(concat([Uint8Array.of(FREQUENCIES), new Uint8Array(frequencies.buffer)]))
   }
   for (const { codec, rawLength, bytes } of await chunks()) {
@@ -58,16 +59,15 @@ function arithmeticSeed(seed: number, count: number): Uint8Array {
 function ransSeed(seed: number, count: number): Uint8Array {
   const random = rng(seed)
   const counts = Array.from({ length: TABLES }, () => Array.from({ length: ALPHABET }, () => random.below(9)))
-  const tables = counts.map(frequenciesOf)
+  const tables = counts.map((own) => frequenciesOf(Float64Array.from(own)))
   const step = random.below(256)
-  const classes = Uint8Array.from({ length: count }, (_, i) => i * step)
-  const selector = Uint8Array.from({ length: 256 }, (_, cls) => cls % TABLES)
-  const symbols = Uint8Array.from({ length: count }, (_, i) => {
-    const table = tables[selector[classes[i]]]
+  const { choice, lanes } = ransPlaces(count, step)
+  const symbols = Uint8Array.from(choice, (number) => {
+    const table = tables[number]
     const possible = [...table.keys()].filter((symbol) => table[symbol] > 0)
     return possible[random.below(possible.length)]
   })
-  const { bytes, words } = encodeBlock(symbols, classes, selector, tables)
+  const { bytes, words } = encodeBlock(symbols, choice, lanes, tables)
   return concat([Uint8Array.of(RANS), varint(count), varint(words), Uint8Array.from([...counts.flat(), step]), bytes])
 }
 
