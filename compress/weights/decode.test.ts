@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Rng, rng } from '../../sdk/core/index.ts'
-import { frequenciesOf } from '../coder/rans-encode.ts'
 import { CODECS, typescriptDecoder, wasmDecoder } from '../decode.ts'
 import { drawChunk, type Plan, type Sample } from './chunk.fixture.ts'
 import { BYTE, DELTA16, DELTA32, INDEX, MOST_LOW_BITS, NIBBLE } from './elements.ts'
 import type { Segment } from './header.ts'
 import type { Lines } from './lines.ts'
+import { frequenciesOf } from './quantise.ts'
 
 const decoders = [typescriptDecoder(), await wasmDecoder()]
 
