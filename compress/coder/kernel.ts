@@ -88,8 +88,12 @@ function codedPlace({ axis, rows, columns, inner }: Box, r: number, c: number, k
   return (k * rows + r) * columns + c
 }
 
-/** The kernel in plain TypeScript; its scratch memory is about 2.5 MB. */
-export function typescriptKernel(): Kernel {
+/**
+ * The kernel in plain TypeScript; its scratch memory is about 2.5 MB.
+ *
+ * @param decoderOf what makes the decoder of blocks, for those who want to look on
+ */
+export function typescriptKernel(decoderOf = blockDecoder): Kernel {
   const tables = new Uint32Array(MAX_TABLES * TOTAL)
   const latents = new Uint8Array(LATENT_BYTES)
   const input = new Uint8Array(INPUT_BYTES)
@@ -100,7 +104,7 @@ export function typescriptKernel(): Kernel {
   const rests = new Uint32Array(BLOCK)
   const histories = historyTable()
   const history = new Int16Array(BLOCK)
-  const coder = blockDecoder(input, tables)
+  const coder = decoderOf(input, tables)
   const outputs = [output, output, new Uint16Array(output.buffer), output, new Uint32Array(output.buffer)]
 
   /** Lines of floats: a table by class and mean, a class by spread, a sign by the sign of the mean. */
