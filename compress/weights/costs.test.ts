@@ -57,10 +57,12 @@ test('costs add up to the chunk, whatever circuits and pools it has', async () =
   const noise = Uint8Array.from({ length: 20_000 }, () => random.below(256))
   const text = new TextEncoder().encode('one two three four five six seven eight nine ten '.repeat(200))
   const floats = Float32Array.from({ length: 30_000 }, (_, i) => ((i % 5) + 1) * (random.uniform() - 0.5))
+  const whole = Float64Array.from({ length: 2000 }, () => random.below(1000))
   const small = Int8Array.from({ length: 30_000 }, () => random.below(5))
   const { chunks } = await encodeWeights([
     { dtype: 'bool', shape: [noise.length], bytes: noise },
     { dtype: 'bool', shape: [text.length], bytes: text },
+    { dtype: 'float64', shape: [whole.length], bytes: new Uint8Array(whole.buffer) },
     { dtype: 'float32', shape: [100, 300], bytes: new Uint8Array(floats.buffer) },
     { dtype: 'int8', shape: [100, 300], bytes: new Uint8Array(small.buffer) },
   ])
@@ -71,7 +73,8 @@ test('costs add up to the chunk, whatever circuits and pools it has', async () =
   const total = costs.reduce((sum, { cost }) => sum + cost, 0)
   assert.ok(Math.abs(total - bytes.length) < 16, `${total} of ${bytes.length}`)
   near(costs[0].cost, noise.length)
-  assert.ok(costs[1].cost < 300, `${costs[1].cost}: text that repeats deflates`)
+  assert.ok(costs[1].cost < 300, `${costs[1].cost}: text that repeats deflates well`)
+  assert.ok(costs[2].cost > 2000, `${costs[2].cost}: random numbers in the same pool do not`)
   near(costs[costs.length - 1].cost, (30_000 * Math.log2(5)) / 8)
   assert.equal(
     describeChunk(codec, bytes, rawLength).reduce((sum, { packedBytes }) => sum + packedBytes, 0),
