@@ -36,7 +36,7 @@ export interface EncodedWeights {
 
 /** Decodes chunks. Every implementation gives the same bytes or throws `CHUNK_CORRUPT`. */
 export interface Decoder {
-  /** `wasm` or `typescript`. */
+  /** `wasm`, `typescript` or `webgpu`. */
   readonly name: string
   /**
    * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`.
