@@ -73,7 +73,7 @@ test('the bytes of the format decode to what they always did', async () => {
   for (const decoder of [typescriptDecoder(), await wasmDecoder()]) {
     for (const { codec, rawLength, sha256, base64 } of VECTORS) {
       const out = new Uint8Array(rawLength)
-      decoder.decode(codec, new Uint8Array(Buffer.from(base64, 'base64')), out)
+      await decoder.decode(codec, new Uint8Array(Buffer.from(base64, 'base64')), out)
       assert.equal(createHash('sha256').update(out).digest('hex'), sha256, `${decoder.name}, codec ${codec}`)
     }
   }

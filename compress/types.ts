@@ -1,15 +1,26 @@
 /** What `compress` gives to the rooms above it: chunks of encoded bytes, and where each tensor lies in them. */
 
-import type { DType } from '../sdk/core/index.ts'
+import type { CallOptions, DType } from '../sdk/core/index.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
 export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
+
+/** How long the encoder may search. */
+export const EFFORTS = ['fast', 'default', 'best'] as const
+export type Effort = (typeof EFFORTS)[number]
+
+export interface EncodeOptions extends CallOptions {
+  /** How long to search for a smaller encoding. Default `default`. */
+  effort?: Effort
+}
 
 /** A tensor to compress: little-endian, row-major bytes. */
 export interface WeightTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly bytes: Uint8Array
+  /** The tensor that it was made from, as many bytes of the same type: what a decoder will be given as well. */
+  readonly base?: Uint8Array
 }
 
 /** About 1 MiB raw, never over 4 MiB; decodes on its own. */
@@ -20,7 +31,10 @@ export interface EncodedChunk {
 }
 
 export interface EncodedTensor {
-  /** `A` (scale circuit), `Q` (its form for integers), `raw`, or the byte codec that was smallest; joined by `+` if several. */
+  /**
+   * What the tensor is coded by, joined by `+` if several: `A` (scale circuit), `B` (lines: taps of a kernel, rows or columns), `Q`
+   * (integers), `Δ`, `repeat`, `palette`, `raw`, or a byte codec, `deflate` or `mix`.
+   */
   readonly circuit: string
   /** Raw ranges `[start, start + length)` of decoded chunks that make up the tensor, in order. */
   readonly ranges: readonly { readonly chunk: number; readonly start: number; readonly length: number }[]
@@ -36,12 +50,15 @@ export interface EncodedWeights {
 
 /** Decodes chunks. Every implementation gives the same bytes or throws `CHUNK_CORRUPT`. */
 export interface Decoder {
-  /** `wasm`, `typescript` or `webgpu`. */
+  /** `wasm`, `typescript` or `webgpu`; with the number of threads where there are several. */
   readonly name: string
+  /** How many chunks it decodes at the same time; 1 where nothing is said. */
+  readonly threads?: number
   /**
-   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`.
+   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. Where it gives a promise, `bytes` and `base` must
+   * stay as they are until then.
    *
-   * @param base as long as `out`: the bytes that a chunk with differences was encoded against
+   * @param base as long as `out`: the bytes that a chunk of differences was encoded against
    */
-  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void
+  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void | Promise<void>
 }

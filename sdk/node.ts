@@ -1,7 +1,8 @@
 /** hardpack in Node: what the browser entry has, and paths of files. */
 
 import { fileURLToPath } from 'node:url'
-import { type OpenOptions, open as openInput, type PackageInput } from './open/open.ts'
+import { nodeWorkers } from '../compress/pool/node.ts'
+import { type OpenOptions, openWith, type PackageInput } from './open/open.ts'
 import { fileSource } from './pack/file.ts'
 import type { Model } from './run/model.ts'
 
@@ -16,9 +17,9 @@ export * from './index.ts'
  */
 export async function open(input: PackageInput, options: OpenOptions): Promise<Model> {
   const path = pathOf(input)
-  if (path === undefined) return openInput(input, options)
+  if (path === undefined) return openWith(nodeWorkers, input, options)
   const source = await fileSource(path)
-  return openInput(source, options).finally(() => source.close())
+  return openWith(nodeWorkers, source, options).finally(() => source.close())
 }
 
 function pathOf(input: PackageInput): string | undefined {

@@ -3,42 +3,6 @@
 import { BLOCK, LANES, LEAST_STATE, PROBABILITY_BITS, STATE_BYTES, TOTAL } from './rans.ts'
 
 /**
- * Frequencies of 12 bits for counts: every symbol that occurs gets at least 1, the sum is 2^12 exactly, and the cost in
- * bits is the least (what rounding left over goes, one by one, where it saves or costs least).
- */
-export function frequenciesOf(counts: ArrayLike<number>): Uint16Array {
-  const frequencies = new Uint16Array(counts.length)
-  let total = 0
-  for (let i = 0; i < counts.length; i++) total += counts[i]
-  if (total === 0) {
-    frequencies[0] = TOTAL
-    return frequencies
-  }
-  let sum = 0
-  for (let i = 0; i < counts.length; i++) {
-    if (counts[i] > 0) frequencies[i] = Math.max(1, Math.round((counts[i] * TOTAL) / total))
-    sum += frequencies[i]
-  }
-  while (sum !== TOTAL) {
-    const step = sum < TOTAL ? 1 : -1
-    let best = -1
-    let bestGain = Number.NEGATIVE_INFINITY
-    for (let i = 0; i < counts.length; i++) {
-      const frequency = frequencies[i]
-      if (frequency === 0 || frequency + step === 0) continue
-      const gain = counts[i] * Math.log2((frequency + step) / frequency)
-      if (gain > bestGain) {
-        bestGain = gain
-        best = i
-      }
-    }
-    frequencies[best] += step
-    sum += step
-  }
-  return frequencies
-}
-
-/**
  * Encodes a block of symbols, last to first: 32 states, then words.
  *
  * @param choice the number of each symbol's table

@@ -50,6 +50,9 @@ export const ELEMENTS: readonly Element[] = [
 /** Whether a stream's symbols are signs and tops: their tables come in fours, one a quarter octave. */
 export const isFloat = (stream: number): boolean => stream <= FLOAT16
 
+/** Tables of floats come in fours, one for each quarter octave of the class. */
+export const QUARTERS = 4
+
 /** The most low bits that a stream may choose. */
 export const MOST_LOW_BITS: Readonly<Record<number, number>> = { [INDEX]: 4, [DELTA16]: 8, [DELTA32]: 24 }
 
@@ -78,4 +81,16 @@ export function planesOf(lowBits: number): number[] {
 /** Bytes of the planes of `count` elements. */
 export function planesLength(lowBits: number, count: number): number {
   return planesOf(lowBits).reduce((sum, width) => sum + planeBytes(width, count), 0)
+}
+
+/** Floats of `bits` bits in their order, as unsigned integers: negative ones reversed, positive ones above them. */
+export function ordered(value: number, bits: number): number {
+  const half = 2 ** (bits - 1)
+  return value >= half ? 2 * half - 1 - value : value + half
+}
+
+/** The inverse of `ordered`. */
+export function unordered(order: number, bits: number): number {
+  const half = 2 ** (bits - 1)
+  return order >= half ? order - half : 2 * half - 1 - order
 }

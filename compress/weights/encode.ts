@@ -1,17 +1,20 @@
 /** Weights into chunks: each part by the circuit or byte codec that makes its chunk smallest, everything counted. */
 
-import {
-  byteLength,
-  type CallOptions,
-  concat,
-  elementCount,
-  HardpackError,
-  throwIfAborted,
-} from '../../sdk/core/index.ts'
+import { byteLength, concat, elementCount, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
-import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
+import {
+  CODECS,
+  EFFORTS,
+  type Effort,
+  type EncodedChunk,
+  type EncodedTensor,
+  type EncodedWeights,
+  type EncodeOptions,
+  type WeightTensor,
+} from '../types.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
-import { circuitOf, DEFLATE, MIX, RAW } from './header.ts'
+import { DEFLATE, MIX, RAW } from './header.ts'
+import { type Coding, codingsOf } from './sources.ts'
 import { type Part, splitTensors } from './split.ts'
 
 /** Parts shorter than this are tried in a pool: their latents and planes cost more than they save. */
@@ -44,38 +47,68 @@ function plain(codec: number, name: string, bytes: Uint8Array, parts: readonly P
   }
 }
 
-/** The chunk as circuits and pools, by the method of each part. */
-function divided(parts: readonly Part[], methods: readonly number[], cache: ChunkCache): Candidate {
-  const { bytes, bits } = encodeChunk(parts, methods, cache)
+/** The chunk as circuits and pools, by the coding of each part. */
+function divided(parts: readonly Part[], codings: readonly Coding[], cache: ChunkCache): Candidate {
+  const { bytes, bits, circuits } = encodeChunk(parts, codings, cache)
   const total = bits.reduce((sum, own) => sum + own, 0)
-  const mixed = parts.reduce((sum, part, i) => sum + (methods[i] === MIX ? part.bytes.length : 0), 0)
+  const mixed = parts.reduce((sum, part, i) => sum + (codings[i].method === MIX ? part.bytes.length : 0), 0)
   return {
     codec: CODECS.weights,
     rawLength: parts.reduce((sum, part) => sum + part.bytes.length, 0),
     bytes,
-    circuits: methods.map(circuitOf),
+    circuits,
     shares: bits.map((own) => own / total),
     price: bytes.length + MIX_GAIN * mixed,
   }
 }
 
+/** The circuit under which each part is smallest, as far as it has several. */
+function bestCircuits(parts: readonly Part[], cache: ChunkCache): (Coding | undefined)[] {
+  const all = parts.map(codingsOf)
+  const most = all.reduce((count, own) => Math.max(count, own.length), 0)
+  if (most < 2) return all.map(([usual]) => usual)
+  const sizes = Array.from({ length: most }, (_, choice) => {
+    const { bytes, shares } = divided(
+      parts,
+      all.map((own) => own[choice] ?? own[0] ?? { method: RAW }),
+      cache,
+    )
+    return shares.map((share) => share * bytes.length)
+  })
+  return all.map((own, part) =>
+    own.reduce<Coding | undefined>((best, coding, choice) => {
+      const before = best ? sizes[own.indexOf(best)][part] : Number.POSITIVE_INFINITY
+      return sizes[choice][part] < before ? coding : best
+    }, undefined),
+  )
+}
+
 /** The smallest of the ways to encode a chunk. */
-function encodeParts(parts: readonly Part[]): Candidate {
+function encodeParts(parts: readonly Part[], effort: Effort): Candidate {
   const raw = concat(parts.map((part) => part.bytes))
   const deflated = parts.map((part) => deflate(part.bytes).length)
   const candidates = [plain(CODECS.raw, 'raw', raw, parts), plain(CODECS.deflate, 'deflate', deflate(raw), parts)]
   if (raw.length <= MIX_LIMIT) candidates.push(plain(CODECS.mix, 'mix', mix(raw), parts))
 
-  const cache: ChunkCache = { streams: new Map(), pools: new Map() }
+  const cache: ChunkCache = { effort, streams: new Map(), pools: new Map() }
+  const circuitCodings = bestCircuits(parts, cache)
   /** Parts without a circuit, and those that `pooled` names, as bytes: mixed, too, in a small chunk. */
   const add = (pooled: (part: Part, index: number) => boolean): Candidate => {
-    const inPool = parts.map((part, i) => part.stream === undefined || pooled(part, i))
-    const pool = parts.reduce((sum, part, i) => sum + (inPool[i] ? part.bytes.length : 0), 0)
-    const byDeflate = parts.map((part, i) => (deflated[i] < part.bytes.length ? DEFLATE : RAW))
-    const variants = [parts.map((part, i) => (inPool[i] ? byDeflate[i] : (part.stream ?? RAW)))]
-    if (pool > 0 && raw.length <= MIX_LIMIT)
-      variants.push(parts.map((part, i) => (inPool[i] ? MIX : (part.stream ?? RAW))))
-    const tried = variants.map((methods) => divided(parts, methods, cache))
+    const pools = parts.map((part, i): Coding | undefined => {
+      if (circuitCodings[i] && !pooled(part, i)) return undefined
+      return { method: deflated[i] < part.bytes.length ? DEFLATE : RAW }
+    })
+    const codings = parts.map((_, i) => pools[i] ?? circuitCodings[i] ?? { method: RAW })
+    const tried = [divided(parts, codings, cache)]
+    if (raw.length <= MIX_LIMIT && pools.some((pool) => pool)) {
+      tried.push(
+        divided(
+          parts,
+          codings.map((coding, i) => (pools[i] ? { method: MIX } : coding)),
+          cache,
+        ),
+      )
+    }
     candidates.push(...tried)
     return tried[0]
   }
@@ -83,21 +116,39 @@ function encodeParts(parts: readonly Part[]): Candidate {
   const saves = parts.map((_, i) => circuits.shares[i] * circuits.bytes.length <= deflated[i])
   add((_, i) => !saves[i])
   add((part, i) => part.bytes.length < SMALL || !saves[i])
+  // Bytes that repeat across parts are worth more together than each of them shows.
+  add((_, i) => circuitCodings[i]?.palette !== undefined || !saves[i])
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
+}
+
+/**
+ * Refuses an effort that there is not.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT`.
+ */
+export function checkEffort(effort: Effort = 'default'): void {
+  if (EFFORTS.includes(effort)) return
+  throw new HardpackError(
+    'INVALID_ARGUMENT',
+    `The effort expected fast, default or best, got ${JSON.stringify(effort)}.`,
+    { hint: 'Leave it out for default.' },
+  )
 }
 
 /**
  * Encodes tensors into chunks of about 1 MiB, in the order given.
  *
  * @returns the chunks, and for each tensor its ranges; a tensor without elements has none
- * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape; `ABORTED`.
+ * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape or an unknown effort; `ABORTED`.
  * @example
  * const { chunks, tensors } = await encodeWeights([{ dtype: 'float32', shape: [64, 32], bytes }])
  */
 export async function encodeWeights(
   tensors: readonly WeightTensor[],
-  options: CallOptions = {},
+  options: EncodeOptions = {},
 ): Promise<EncodedWeights> {
+  checkEffort(options.effort)
+  const { effort = 'default' } = options
   for (const { dtype, shape, bytes } of tensors) {
     const expected = byteLength(dtype, elementCount(shape))
     if (bytes.length === expected) continue
@@ -114,7 +165,7 @@ export async function encodeWeights(
   for (const parts of split) {
     await new Promise((resolve) => setTimeout(resolve))
     throwIfAborted(options.signal)
-    const { codec, rawLength, bytes, circuits: names, shares } = encodeParts(parts)
+    const { codec, rawLength, bytes, circuits: names, shares } = encodeParts(parts, effort)
     let start = 0
     parts.forEach((part, i) => {
       const length = part.bytes.length

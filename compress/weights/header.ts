@@ -16,10 +16,11 @@ import {
   numberModels,
   signedModels,
 } from '../coder/bits.ts'
-import { BLOCK, MAX_TABLES, SYMBOLS, TOTAL } from '../coder/rans.ts'
+import { BLOCK, MAX_TABLES } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS } from './elements.ts'
+import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS, ordered, QUARTERS, unordered } from './elements.ts'
 import { type Lines, MAX_LAG, MAX_LAGS, MAX_LINE_SETS, MOST_SHIFT, SHIFTS, STEPS } from './lines.ts'
+import { codeTable, expectedLevels, tableModels } from './tables.ts'
 import { blocksOf, countOf } from './tiles.ts'
 
 /** Methods 0 to 7 are the streams of `ELEMENTS`; the rest pool a segment's bytes and code them by a byte codec. */
@@ -50,8 +51,6 @@ export const MAX_PATTERN = BLOCK
 export const MAX_SEGMENTS = 1 << 16
 /** Classes of floats from here on are dead: they share the last table, and have an origin of their own. */
 export const DEAD_CLASSES = 128
-/** Tables of floats come in fours, one for each quarter octave of the class. */
-export const QUARTERS = 4
 export const MAX_PALETTE = 1 << 12
 const MAX_OFFSET = 1023
 
@@ -68,7 +67,7 @@ export interface Slope {
 export interface Palette {
   /** Bytes of a value: 2 or 4. */
   readonly bytes: number
-  /** Ascending. */
+  /** In the order of floats. */
   readonly values: Uint32Array
 }
 
@@ -134,40 +133,6 @@ function medianOf(values: Uint8Array): number {
   return values.slice().sort()[values.length >> 1]
 }
 
-/**
- * A frequency by the change of its width in bits (against the symbol before it in the first table, against the same symbol of
- * the table before in the others), then the bits below the leading one.
- */
-function codeTable(coder: BitCoder, models: TableModels, before?: Uint16Array, given?: Uint16Array): Uint16Array {
-  const frequencies = new Uint16Array(SYMBOLS)
-  let left = TOTAL
-  let width = 0
-  for (let symbol = 0; symbol < SYMBOLS && left > 0; symbol++) {
-    const value = given ? given[symbol] : 0
-    const expected = before ? widthOf(before[symbol]) : width
-    width =
-      expected + codeSigned(coder, models.widths[(before ? 2 : 0) + (expected ? 1 : 0)], widthOf(value) - expected)
-    if (width < 0 || width > MAX_WIDTH) throw corrupt(`a frequency up to ${TOTAL}, got one of ${width} bits`)
-    let frequency = width > 0 ? 1 : 0
-    for (let bit = width - 2; bit >= 0; bit--) {
-      frequency = frequency * 2 + codeBit(coder, models.bits, 16 * width + bit, (value >>> bit) & 1)
-    }
-    if (frequency > left) throw corrupt(`frequencies that sum to ${TOTAL}, got more`)
-    left -= frequency
-    frequencies[symbol] = frequency
-  }
-  if (left > 0) throw corrupt(`frequencies that sum to ${TOTAL}, got ${TOTAL - left}`)
-  return frequencies
-}
-
-interface TableModels {
-  readonly widths: readonly Int32Array[]
-  readonly bits: Int32Array
-}
-
-const widthOf = (value: number): number => 32 - Math.clz32(value)
-const MAX_WIDTH = 13
-
 /** A number of `width` bits, each as likely 0 as 1. */
 function codeRaw(coder: BitCoder, width: number, value: number): number {
   let number = 0
@@ -204,12 +169,12 @@ function codePalette(coder: BitCoder, models: PartModels, given?: Palette): Pale
   const values = new Uint32Array(length)
   let least = 0
   for (let i = 0; i < length; i++) {
-    const step = given ? given.values[i] - least : 0
+    const step = given ? ordered(given.values[i], bits) - least : 0
     const width = codeTree(coder, models.widths, 6, 32 - Math.clz32(step))
     if (width > 32) throw corrupt(`a step of at most 32 bits, got ${width}`)
     const value = least + (width < 2 ? width : 2 ** (width - 1) + codeRaw(coder, width - 1, step - 2 ** (width - 1)))
     if (value >= 2 ** bits) throw corrupt(`a value of ${bits} bits, got ${value}`)
-    values[i] = value
+    values[i] = unordered(value, bits)
     least = value + 1
   }
   return { bytes: bits / 8, values }
@@ -296,14 +261,18 @@ interface Demand {
 function codeTables(coder: BitCoder, number: number, dead: boolean, given?: Stream): Uint16Array[] {
   const count = 1 + codeNumber(coder, numberModels(), given ? given.tables.length - 1 : 0)
   if (count > MAX_TABLES) throw corrupt(`at most ${MAX_TABLES} tables, got ${count}`)
-  const models = { widths: [0, 1, 2, 3].map(signedModels), bits: bitModels(16 * (MAX_WIDTH + 1)) }
-  const tables: Uint16Array[] = []
-  for (let i = 0; i < count; i++) {
-    const back = isFloat(number) && i >= QUARTERS ? QUARTERS : 1
-    const before = dead && i === count - 1 ? undefined : tables[i - back]
-    tables.push(codeTable(coder, models, before, given?.tables[i]))
-  }
-  return tables
+  const models = tableModels()
+  const levels: Uint8Array[] = []
+  return Array.from({ length: count }, (_, i) => {
+    const table = codeTable(
+      coder,
+      models,
+      expectedLevels(number, dead && i === count - 1 ? [] : levels),
+      given?.tables[i],
+    )
+    levels.push(table.levels)
+    return table.frequencies
+  })
 }
 
 /** The bins of a predicted mean: they begin at 0 and go up by at most 1 a step. */

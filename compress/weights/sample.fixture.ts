@@ -2,11 +2,11 @@
 
 import fc from 'fast-check'
 import { type Rng, rng } from '../../sdk/core/index.ts'
-import { frequenciesOf } from '../coder/rans-encode.ts'
 import { drawChunk, type Plan, type Sample } from './chunk.fixture.ts'
 import { BYTE, DELTA16, DELTA32, INDEX, MOST_LOW_BITS, NIBBLE } from './elements.ts'
 import type { Segment } from './header.ts'
 import type { Lines } from './lines.ts'
+import { frequenciesOf } from './quantise.ts'
 
 type Sizes = readonly [number, number, number]
 

@@ -17,6 +17,12 @@ export interface Tile<T> {
   readonly count: number
 }
 
+/** The rows of each tile of a segment with lines. */
+export function rowsOfTiles(rows: number, width: number): number[] {
+  const share = Math.ceil(rows / Math.ceil(rows / Math.floor(BLOCK / width)))
+  return Array.from({ length: Math.ceil(rows / share) }, (_, tile) => Math.min(share, rows - tile * share))
+}
+
 /** The tiles of each block, for the segments of a stream in order. */
 export function blocksOf<T extends { readonly segment: Segment }>(members: readonly T[]): Tile<T>[][] {
   const blocks: Tile<T>[][] = []
@@ -25,11 +31,10 @@ export function blocksOf<T extends { readonly segment: Segment }>(members: reado
     const { latents, lines } = of.segment
     const rows = latents[0].length
     const width = latents[1].length * latents[2].length
-    const fit = Math.floor(BLOCK / width)
-    const share = Math.ceil(rows / Math.ceil(rows / fit))
+    const whole = lines ? rowsOfTiles(rows, width)[0] : Math.floor(BLOCK / width)
     for (let first = 0; first < rows; ) {
       const room = Math.floor((BLOCK - used) / width)
-      const wanted = Math.min(rows - first, lines ? share : fit)
+      const wanted = Math.min(rows - first, whole)
       if (room === 0 || (lines && room < wanted)) {
         blocks.push([])
         used = 0
@@ -58,4 +63,40 @@ export function linesOf({ of, rows, count }: Tile<{ readonly segment: Segment }>
   if (!lines) return { lines: 1, length: count }
   const number = [rows, latents[1].length, latents[2].length][lines.axis]
   return { lines: number, length: count / number }
+}
+
+/** A tile in coded order. */
+export interface OrderedTile {
+  /** The natural place of each element in the segment. */
+  readonly order: Uint32Array
+  readonly lines: number
+  readonly length: number
+}
+
+/** A tile of `own` rows, from row `first` on, of a segment of these sizes, with lines along `axis`. */
+export function orderedTile(axis: number, sizes: readonly number[], first: number, own: number): OrderedTile {
+  const [, columns, inner] = sizes
+  const width = columns * inner
+  const lines = [own, columns, inner][axis]
+  const [outer, middle] = axis === 0 ? [columns, inner] : axis === 1 ? [own, inner] : [own, columns]
+  const [step, outerStep, middleStep] =
+    axis === 0 ? [width, inner, 1] : axis === 1 ? [inner, width, 1] : [1, width, inner]
+  const order = new Uint32Array(own * width)
+  for (let line = 0, i = 0; line < lines; line++) {
+    for (let o = 0; o < outer; o++) {
+      const base = first * width + line * step + o * outerStep
+      for (let m = 0; m < middle; m++) order[i++] = base + m * middleStep
+    }
+  }
+  return { order, lines, length: outer * middle }
+}
+
+/** The tiles of a segment with lines along `axis`, in coded order. */
+export function orderedTiles(axis: number, sizes: readonly number[]): OrderedTile[] {
+  let first = 0
+  return rowsOfTiles(sizes[0], sizes[1] * sizes[2]).map((own) => {
+    const tile = orderedTile(axis, sizes, first, own)
+    first += own
+    return tile
+  })
 }

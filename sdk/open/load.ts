@@ -3,14 +3,16 @@
  * again. A tensor that spans chunks is contiguous there, so the arena itself is the external data of the graph.
  */
 
-import { bestDecoder } from '../../compress/decode.ts'
+import type { Workers } from '../../compress/pool/pool.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
 import type { ChunkRange, GraphEntry, Manifest } from '../container/manifest.ts'
-import { type OpenedPackage, type ReadOptions, readChunk, readPackage, verifyRaw } from '../container/read.ts'
-import { type CallOptions, concat, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
+import { type OpenedPackage, type ReadOptions, readPackage } from '../container/read.ts'
+import { type CallOptions, concat, HardpackError, type Source, tensorOf } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
+import { decodeInto } from './decode-chunks.ts'
+import { type DecodeOptions, withDecoder } from './decoder.ts'
 import { countExternalTensors } from './external-tensors.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
@@ -36,24 +38,33 @@ export interface LoadedPackage {
   readonly runnable: Graph
   /** At least one, each with an output: what the self-test compares. */
   readonly golden: readonly GoldenCase[]
-  /** Which decoder unpacked it: `wasm` or `typescript`. */
+  /** Which decoder unpacked it: `wasm` or `typescript`, and in how many threads where there were several. */
   readonly decoder: string
 }
 
 /**
  * Opens a package and decodes it, up to what a target takes.
  *
- * @throws HardpackError as `readPackage` and `decodeChunks` do; `INVALID_FORMAT` for a package that cannot be tested.
+ * @param workers how threads are started here; without it everything is decoded in this one
+ * @throws HardpackError as `readPackage`, `withDecoder` and `decodeChunks` do; `INVALID_FORMAT` for a package that cannot be
+ *   tested.
  */
-export async function loadPackage(source: Source, trust: ReadOptions, options: CallOptions): Promise<LoadedPackage> {
+export async function loadPackage(
+  source: Source,
+  trust: ReadOptions,
+  options: CallOptions & DecodeOptions,
+  workers?: Workers,
+): Promise<LoadedPackage> {
   const opened = await readPackage(source, trust)
   const { manifest, signers } = opened
   const graph = mainGraph(manifest)
   checkGolden(manifest)
-  const decoder = await bestDecoder()
-  const arena = await decodeChunks(source, opened, decoder, options)
+  const { arena, decoder } = await withDecoder(manifest, options, workers, async (decoder) => {
+    const arena = await decodeChunks(source, opened, decoder, options)
+    return { arena, decoder: decoder.name }
+  })
   const golden = goldenCases(arena, manifest, 0)
-  return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder: decoder.name }
+  return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder }
 }
 
 /** A self-test that compares nothing would accept any target. */
@@ -77,7 +88,7 @@ export async function decodeChunks(
   source: Source,
   opened: OpenedPackage,
   decoder: Decoder,
-  { signal, onProgress }: CallOptions = {},
+  options: CallOptions = {},
 ): Promise<Arena> {
   const { chunks, graphs } = opened.manifest
   const spans = graphs.flatMap(({ skeleton, tensors }) => [skeleton, ...tensors.map(({ ranges }) => ranges)])
@@ -91,23 +102,8 @@ export async function decodeChunks(
     total += rawLength
   }
   const bytes = allocate(total)
-  const fetchChunk = (index: number): Promise<Uint8Array> | undefined => {
-    if (index === chunks.length) return undefined
-    const chunk = readChunk(source, opened, index, signal)
-    chunk.catch(() => {}) // Awaited in its turn; a rejection before that, or after another error, is not unhandled.
-    return chunk
-  }
-  let next = fetchChunk(0)
-  for (const [index, { codec, rawLength }] of chunks.entries()) {
-    throwIfAborted(signal)
-    onProgress?.({ stage: 'decode', done: starts[index], total })
-    const encoded = (await next) as Uint8Array
-    next = fetchChunk(index + 1)
-    const raw = bytes.subarray(starts[index], starts[index] + rawLength)
-    decoder.decode(codec, encoded, raw)
-    await verifyRaw(opened, index, raw)
-  }
-  onProgress?.({ stage: 'decode', done: total, total })
+  const raws = chunks.map(({ rawLength }, i) => bytes.subarray(starts[i], starts[i] + rawLength))
+  await decodeInto(raws, source, opened, decoder, options)
   return { bytes, starts }
 }
 

@@ -1,10 +1,13 @@
 /** `open`: from bytes anywhere to a model that has proved itself on this device. */
 
+import { browserWorkers } from '../../compress/pool/browser.ts'
+import type { Workers } from '../../compress/pool/pool.ts'
 import type { Target } from '../../targets/types.ts'
 import { limitsOf } from '../container/limits.ts'
 import { blobSource, bytesSource, type CallOptions, HardpackError, type Source, toHex } from '../core/index.ts'
 import { Model } from '../run/model.ts'
 import { type Attempt, start } from '../run/self-test.ts'
+import type { DecodeOptions } from './decoder.ts'
 import { loadPackage } from './load.ts'
 import { readOptions, type TrustOptions } from './trust.ts'
 import { urlSource } from './url-source.ts'
@@ -12,7 +15,7 @@ import { urlSource } from './url-source.ts'
 /** Where a package can come from: an address, bytes, a Blob or File, or any `Source`. */
 export type PackageInput = string | URL | Uint8Array | ArrayBuffer | Blob | Source
 
-export interface OpenOptions extends TrustOptions, CallOptions {
+export interface OpenOptions extends TrustOptions, DecodeOptions, CallOptions {
   /** In order of preference; the first that passes the self-test runs the model. */
   targets: readonly Target[]
 }
@@ -28,7 +31,12 @@ export interface OpenOptions extends TrustOptions, CallOptions {
  * const model = await open('model.hpk', { targets: [webgpu(), wasm()], trustedKeys: ['6f1d…'] })
  * const { outputs } = await model.run({ image })
  */
-export async function open(input: PackageInput, options: OpenOptions): Promise<Model> {
+export function open(input: PackageInput, options: OpenOptions): Promise<Model> {
+  return openWith(browserWorkers, input, options)
+}
+
+/** `open`, where threads are started in the way that is given. */
+export async function openWith(workers: Workers, input: PackageInput, options: OpenOptions): Promise<Model> {
   if (!Array.isArray(options?.targets)) {
     throw new HardpackError(
       'INVALID_ARGUMENT',
@@ -38,11 +46,13 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
       },
     )
   }
+  const { source, close } = await sourceOf(input, options)
   const { manifest, graph, golden, runnable, signers, decoder } = await loadPackage(
-    await sourceOf(input, options),
+    source,
     readOptions(options),
     options,
-  )
+    workers,
+  ).finally(close)
   const attempts: Attempt[] = []
   const started = await start(runnable, golden, options.targets, attempts, options)
   const facts = {
@@ -58,8 +68,19 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
   return new Model(facts, started)
 }
 
-async function sourceOf(input: PackageInput, { limits, signal }: OpenOptions): Promise<Source> {
-  if (typeof input === 'string' || input instanceof URL) return urlSource(input, limitsOf(limits), signal)
+/** A source, and how to end what was begun for it. */
+async function sourceOf(
+  input: PackageInput,
+  { limits, signal }: OpenOptions,
+): Promise<{ source: Source; close?: () => void }> {
+  if (typeof input === 'string' || input instanceof URL) {
+    const source = await urlSource(input, limitsOf(limits), signal)
+    return { source, close: source.close }
+  }
+  return { source: givenSource(input) }
+}
+
+function givenSource(input: Exclude<PackageInput, string | URL>): Source {
   if (input instanceof Uint8Array) return bytesSource(input)
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input))
   if (input instanceof Blob) return blobSource(input)

@@ -1,12 +1,41 @@
-/** What a package holds, without decoding it: sizes, tensors with their circuits, graphs, and who signed it. */
+/** What a package holds: sizes, tensors with their circuits, graphs, who signed it, and what others make of its weights. */
 
-import { type ChunkSegment, describeChunk } from '../../compress/index.ts'
+import { bestDecoder, type ChunkSegment, describeChunk } from '../../compress/index.ts'
 import { VERSION } from '../container/header.ts'
-import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
-import { readChunk, readPackage } from '../container/read.ts'
+import type { ChunkRange, TensorEntry, ValueEntry } from '../container/manifest.ts'
+import { type OpenedPackage, readChunk, readPackage } from '../container/read.ts'
 import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
-import { mainGraph } from '../open/load.ts'
+import { bytesAt, decodeChunks, mainGraph } from '../open/load.ts'
 import { readOptions, type TrustOptions } from '../open/trust.ts'
+import { brotliBytes, orderZeroBytes } from './baselines.ts'
+
+export interface InspectOptions extends TrustOptions, CallOptions {
+  /** Decode the weights, and say what others make of each tensor (`baselines.ts`). By default nothing is decoded. */
+  baselines?: boolean
+  /** The most bytes of weights that brotli is tried on, at about two seconds a megabyte. Default: without limit. */
+  brotliLimit?: number
+}
+
+/** Sizes of a tensor, or of all. */
+export interface WeightSizes {
+  readonly elements: number
+  readonly rawBytes: number
+  readonly packedBytes: number
+  /** Packed; 0 where there are no elements. */
+  readonly bitsPerWeight: number
+  /** Under an order-0 code: of floats, of the exponents. Where `baselines` were asked for. */
+  readonly orderZeroBytes?: number
+  /** Added to a `brotli -11` stream of all weights. Where `baselines` were asked for, within the limit. */
+  readonly brotliBytes?: number
+}
+
+export interface InspectedTensor extends WeightSizes {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: readonly number[]
+  /** Joined by `+` if several; `repeat` for bytes that an earlier tensor has, too. */
+  readonly circuit: string
+}
 
 export interface Inspection {
   readonly format: string
@@ -21,16 +50,10 @@ export interface Inspection {
     /** Where the package's bytes go. */
     readonly sections: { readonly container: number; readonly graphs: number; readonly weights: number }
   }
-  /** The weights that were taken out of the graphs; `pack` leaves those below 1 KiB in. */
-  readonly tensors: readonly {
-    readonly name: string
-    readonly dtype: string
-    readonly shape: readonly number[]
-    /** `repeat` where an earlier tensor has the same bytes. */
-    readonly circuit: string
-    readonly rawBytes: number
-    readonly packedBytes: number
-  }[]
+  /** The weights that were taken out of the graphs, in the order of the file; `pack` leaves those below 1 KiB in. */
+  readonly tensors: readonly InspectedTensor[]
+  /** All of them together. */
+  readonly weights: WeightSizes
   readonly graphs: readonly {
     readonly name: string
     readonly byteLength: number
@@ -44,11 +67,14 @@ export interface Inspection {
 }
 
 /**
- * Describes a package. Reads and checks the encoded chunks, decodes none.
+ * Describes a package. Reads and checks the encoded chunks; decodes them only for `baselines`.
  *
- * @throws HardpackError as `readPackage` and `readChunk` do.
+ * @throws HardpackError as `readPackage` and `readChunk` do, and as `decodeChunks` does for `baselines`.
+ * @example
+ * const { weights } = await inspect(await fileSource('digits.hpk'), { trust: 'unsigned' })
+ * weights.bitsPerWeight // 26.4 for typical float32
  */
-export async function inspect(source: Source, options: TrustOptions & CallOptions = {}): Promise<Inspection> {
+export async function inspect(source: Source, options: InspectOptions = {}): Promise<Inspection> {
   const opened = await readPackage(source, readOptions(options))
   const { manifest } = opened
   const total = manifest.chunks.length
@@ -58,18 +84,16 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
     segments.push(describeChunk(codec, await readChunk(source, opened, index, options.signal), rawLength))
   }
   options.onProgress?.({ stage: 'inspect', done: total, total })
-  const seen = new Set<string>()
-  const tensors = manifest.graphs.flatMap((graph) =>
-    graph.tensors.map(({ name, dtype, shape, ranges }) => {
-      const key = JSON.stringify(ranges)
-      const share = seen.has(key) ? { circuit: 'repeat', packedBytes: 0 } : stored(segments, ranges)
-      seen.add(key)
-      return { name, dtype, shape, rawBytes: byteLength(dtype, elementCount(shape)), ...share }
-    }),
-  )
-  const weightChunks = new Set(
-    manifest.graphs.flatMap((graph) => graph.tensors.flatMap(({ ranges }) => ranges.map((r) => r.chunk))),
-  )
+  const entries = manifest.graphs.flatMap((graph) => graph.tensors)
+  const baselines = options.baselines ? await baselinesOf(source, opened, entries, options) : []
+  const seen = segments.map((): Span[] => [])
+  const tensors = entries.map(({ name, dtype, shape, ranges }, i) => {
+    const { circuit, packedBytes } = stored(segments, seen, ranges)
+    const elements = elementCount(shape)
+    const rawBytes = byteLength(dtype, elements)
+    return { name, dtype, shape, circuit, ...sizes({ elements, rawBytes, packedBytes, ...baselines[i] }) }
+  })
+  const weightChunks = new Set(entries.flatMap(({ ranges }) => ranges.map(({ chunk }) => chunk)))
   let weights = 0
   let graphs = 0
   for (const [index, { encodedLength }] of manifest.chunks.entries()) {
@@ -89,6 +113,7 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
       sections: { container: opened.byteLength - weights - graphs, graphs, weights },
     },
     tensors,
+    weights: sumOf(tensors),
     graphs: manifest.graphs.map((graph) => ({
       name: graph.name,
       byteLength: graph.byteLength,
@@ -107,20 +132,95 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
   }
 }
 
-/** The circuits and the encoded bytes of a tensor: its ranges' shares of the segments that they lie in. */
+type Baselines = Pick<WeightSizes, 'orderZeroBytes' | 'brotliBytes'>
+
+async function baselinesOf(
+  source: Source,
+  opened: OpenedPackage,
+  entries: readonly TensorEntry[],
+  { brotliLimit = Number.POSITIVE_INFINITY, signal, onProgress }: InspectOptions,
+): Promise<Baselines[]> {
+  if (entries.length === 0) return []
+  const arena = await decodeChunks(source, opened, await bestDecoder(), { signal, onProgress })
+  const bytes = entries.map(({ ranges }) => bytesAt(arena, ranges))
+  const total = bytes.reduce((sum, { length }) => sum + length, 0)
+  const brotli = total <= brotliLimit ? await brotliBytes(bytes, { signal, onProgress }) : undefined
+  return entries.map(({ dtype }, i) => ({
+    orderZeroBytes: orderZeroBytes(dtype, bytes[i]),
+    ...(brotli ? { brotliBytes: brotli[i] } : {}),
+  }))
+}
+
+function sizes(of: Omit<WeightSizes, 'bitsPerWeight'>): WeightSizes {
+  return { ...of, bitsPerWeight: of.elements > 0 ? (8 * of.packedBytes) / of.elements : 0 }
+}
+
+/** The sizes of several tensors together. A baseline that one of them lacks is left out. */
+export function sumOf(tensors: readonly WeightSizes[]): WeightSizes {
+  const sum = (key: keyof WeightSizes): number => tensors.reduce((total, tensor) => total + (tensor[key] ?? 0), 0)
+  const has = (key: keyof WeightSizes): boolean =>
+    tensors.length > 0 && tensors.every((tensor) => tensor[key] !== undefined)
+  return sizes({
+    elements: sum('elements'),
+    rawBytes: sum('rawBytes'),
+    packedBytes: sum('packedBytes'),
+    ...(has('orderZeroBytes') ? { orderZeroBytes: sum('orderZeroBytes') } : {}),
+    ...(has('brotliBytes') ? { brotliBytes: sum('brotliBytes') } : {}),
+  })
+}
+
+/** Bytes `[start, end)` of a decoded chunk. */
+interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** The parts of a span that no span of the list holds; the list, ascending and disjoint, then holds it all. */
+function firstSeen(seen: Span[], { start, end }: Span): Span[] {
+  let first = 0
+  for (let past = seen.length; first < past; ) {
+    const middle = (first + past) >> 1
+    if (seen[middle].end < start) first = middle + 1
+    else past = middle
+  }
+  const fresh: Span[] = []
+  let at = start
+  let last = first
+  for (; last < seen.length && seen[last].start <= end; last++) {
+    if (seen[last].start > at) fresh.push({ start: at, end: seen[last].start })
+    at = Math.max(at, seen[last].end)
+  }
+  if (at < end) fresh.push({ start: at, end })
+  const joined = { start: Math.min(start, seen[first]?.start ?? start), end: Math.max(at, end) }
+  seen.splice(first, last - first, joined)
+  return fresh
+}
+
+/**
+ * The circuits and the encoded bytes of a tensor: the shares of the segments that its ranges lie in. Bytes that an earlier
+ * tensor, or an earlier range, has named count there; here they are a repeat.
+ */
 function stored(
   segments: readonly (readonly ChunkSegment[])[],
+  seen: readonly Span[][],
   ranges: readonly ChunkRange[],
 ): { circuit: string; packedBytes: number } {
   const circuits = new Set<string>()
   let packedBytes = 0
+  let bytes = 0
+  let fresh = 0
   for (const { chunk, start, length } of ranges) {
-    for (const segment of segments[chunk]) {
-      const shared = Math.min(start + length, segment.start + segment.length) - Math.max(start, segment.start)
-      if (shared <= 0) continue
-      circuits.add(segment.circuit)
-      packedBytes += (segment.packedBytes * shared) / segment.length
+    bytes += length
+    for (const span of firstSeen(seen[chunk], { start, end: start + length })) {
+      fresh += span.end - span.start
+      for (const segment of segments[chunk]) {
+        const shared = Math.min(span.end, segment.start + segment.length) - Math.max(span.start, segment.start)
+        if (shared <= 0) continue
+        circuits.add(segment.circuit)
+        packedBytes += (segment.packedBytes * shared) / segment.length
+      }
     }
   }
+  if (fresh < bytes) circuits.add('repeat')
   return { circuit: [...circuits].join('+'), packedBytes: Math.round(packedBytes) }
 }

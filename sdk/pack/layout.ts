@@ -4,9 +4,9 @@
  * bytes are stored once.
  */
 
-import { type EncodedChunk, encodeBytes, encodeWeights } from '../../compress/index.ts'
+import { type EncodedChunk, type EncodeOptions, encodeBytes, encodeWeights } from '../../compress/index.ts'
 import type { ChunkRange } from '../container/manifest.ts'
-import { type CallOptions, concat, sha256, toHex } from '../core/index.ts'
+import { concat, sha256, toHex } from '../core/index.ts'
 import type { WeightLocation } from '../onnx/index.ts'
 
 export interface Layout {
@@ -22,7 +22,7 @@ export async function layOut(
   plain: readonly Uint8Array[],
   model: Uint8Array,
   locations: readonly WeightLocation[],
-  options: CallOptions,
+  options: EncodeOptions,
 ): Promise<Layout> {
   const front = await encodeBytes(concat(plain), options)
   const slots = new Map<string, number>()
