@@ -23,6 +23,9 @@ export type { Decoder } from './types.ts'
  */
 const MOST_BYTES = 1 << 24
 
+/** Chunks of 1 MiB that make a batch. */
+const CHUNKS_AT_ONCE = 16
+
 interface Job {
   readonly part: Part
   readonly take: (output: Uint32Array<ArrayBuffer>) => void
@@ -118,6 +121,7 @@ export async function webgpuDecoder(device: GPUDevice): Promise<Decoder> {
   const queue = new BatchQueue(device, pipelines)
   return {
     name: 'webgpu',
+    threads: CHUNKS_AT_ONCE,
     async decode(codec, bytes, out, base) {
       if (codec !== CODECS.weights) return host.decode(codec, bytes, out, base)
       if (base && base.length !== out.length) throw corrupt(`a base of ${out.length} bytes, got ${base.length}`)
