@@ -1,6 +1,6 @@
 /** The page of `webgpu-decoder.test.ts`: decodes chunks on the GPU, all at once, and says what came out. */
 
-import { webgpuDecoder } from '../../compress/webgpu.ts'
+import { webgpuDecoder } from '../../compress/webgpu/index.ts'
 import { HardpackError, sha256, toHex } from '../../sdk/core/index.ts'
 
 /** A chunk as JSON, its bytes as base64. */

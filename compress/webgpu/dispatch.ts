@@ -1,10 +1,10 @@
 /** Parts of chunks on a GPU: their buffers, a pass that builds the tables, one that decodes all blocks, and the way back. */
 
 import { HardpackError, messageOf } from '../../sdk/core/index.ts'
-import { BLOCK_FIELDS, DECODE_WGSL, TILE_FIELDS } from '../coder/decode.wgsl.ts'
 import { SYMBOLS, TOTAL } from '../coder/rans.ts'
+import { historyTable } from '../weights/lines.ts'
 import type { Part } from './batch.ts'
-import { historyTable } from './lines.ts'
+import { BLOCK_FIELDS, DECODE_WGSL, TILE_FIELDS } from './decode.wgsl.ts'
 
 /** WebGPU's `GPUBufferUsage` and `GPUMapMode`, which TypeScript does not know. */
 const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const

@@ -9,7 +9,7 @@
  * own: lags are whole lines, and every line begins in lane 0.
  */
 
-import { LANES, LEAST_STATE, PROBABILITY_BITS, SYMBOLS, TOTAL } from './rans.ts'
+import { LANES, LEAST_STATE, PROBABILITY_BITS, SYMBOLS, TOTAL } from '../coder/rans.ts'
 
 /** The numbers, u32 each, that say what a block is. The first five are places in the buffers of a batch. */
 export const BLOCK_FIELDS = [

@@ -1,19 +1,19 @@
 /**
- * Sections of chunks as the shader takes them (`coder/decode.wgsl.ts`), and what it gives back as bytes of tensors. Of floats
+ * Sections of chunks as the shader takes them (`decode.wgsl.ts`), and what it gives back as bytes of tensors. Of floats
  * it gives whole elements, but for escaped tops; of integers a byte each, which is joined with its palette or base here.
  */
 
-import type { BLOCK_FIELDS } from '../coder/decode.wgsl.ts'
-import { TILE_FIELDS } from '../coder/decode.wgsl.ts'
 import { planeBytes, readPlanes } from '../coder/planes.ts'
 import { LANES, STATE_BYTES, SYMBOLS } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { ELEMENTS, INDEX, isFloat, NIBBLE, planesLength, planesOf } from './elements.ts'
-import type { Segment, Stream } from './header.ts'
-import { joinElements, joinNibbles, joinSums, joinValues, type Rests } from './join.ts'
-import type { Placed, Section } from './layout.ts'
-import type { Lines } from './lines.ts'
-import { blocksOf, countOf, linesOf, type Tile } from './tiles.ts'
+import { ELEMENTS, INDEX, isFloat, NIBBLE, planesLength, planesOf } from '../weights/elements.ts'
+import type { Segment, Stream } from '../weights/header.ts'
+import { joinElements, joinNibbles, joinSums, joinValues, type Rests } from '../weights/join.ts'
+import type { Placed, Section } from '../weights/layout.ts'
+import type { Lines } from '../weights/lines.ts'
+import { blocksOf, countOf, linesOf, type Tile } from '../weights/tiles.ts'
+import type { BLOCK_FIELDS } from './decode.wgsl.ts'
+import { TILE_FIELDS } from './decode.wgsl.ts'
 
 type Block = Record<(typeof BLOCK_FIELDS)[number], number>
 

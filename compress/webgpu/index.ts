@@ -6,16 +6,16 @@
  * Chunks that wait while the device is busy go to it together, so hand in many at once.
  */
 
-import { HardpackError } from '../sdk/core/index.ts'
-import { corrupt } from './corrupt.ts'
-import { bestDecoder } from './decode.ts'
-import { CODECS, type Decoder } from './types.ts'
-import { isForShader, type Part, partOf, takeOut } from './weights/batch.ts'
-import { decodePool } from './weights/decode.ts'
-import { dispatch, NO_PARTS, type Pipelines, pipelinesOf, withPart } from './weights/dispatch.ts'
-import { layoutOf } from './weights/layout.ts'
+import { HardpackError } from '../../sdk/core/index.ts'
+import { corrupt } from '../corrupt.ts'
+import { bestDecoder } from '../decode.ts'
+import { CODECS, type Decoder } from '../types.ts'
+import { decodePool } from '../weights/decode.ts'
+import { layoutOf } from '../weights/layout.ts'
+import { isForShader, type Part, partOf, takeOut } from './batch.ts'
+import { dispatch, NO_PARTS, type Pipelines, pipelinesOf, withPart } from './dispatch.ts'
 
-export type { Decoder } from './types.ts'
+export type { Decoder } from '../types.ts'
 
 /**
  * Bytes that a buffer of a batch may have, so that a batch stays far from the seconds after which a system takes a device for hung.
