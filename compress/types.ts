@@ -50,7 +50,7 @@ export interface EncodedWeights {
 
 /** Decodes chunks. Every implementation gives the same bytes or throws `CHUNK_CORRUPT`. */
 export interface Decoder {
-  /** `wasm` or `typescript`; with the number of threads where there are several. */
+  /** `wasm`, `typescript` or `webgpu`; with the number of threads where there are several. */
   readonly name: string
   /** How many chunks it decodes at the same time; 1 where nothing is said. */
   readonly threads?: number

@@ -46,10 +46,6 @@ export interface Kernel {
   readonly escapes: Uint16Array
   /** A class an element, in coded order. */
   readonly classes: Uint8Array
-  /** A symbol an element, in coded order, the center and, of bytes, the prediction added. */
-  readonly symbols: Uint8Array
-  /** The elements of the block. */
-  readonly output: Uint8Array
 
   /** Begins a block: its states, and the number of its words. */
   begin(words: number): void
@@ -60,15 +56,18 @@ export interface Kernel {
   /** Ends a block; false for a corrupt one. */
   end(): boolean
   /**
-   * Joins the symbols, classes and planes of a block of floats into elements in `output`, in coded order.
+   * Joins the symbols, classes and planes of a block of floats into elements, in coded order.
    *
    * @param origins added to the top of living and of dead classes
    * @param planes where the planes begin in `input`
    * @returns how many of the `escapes` escapes were used; -1 when there were too few
    */
   merge(stream: number, count: number, origins: readonly [number, number], planes: number, escapes: number): number
-  /** Brings a tile of `output` from coded to natural order: elements of 1, 2 or 4 bytes. */
-  reorder(box: Box, bytes: number): void
+  /**
+   * The elements of a tile in natural order, of `bytes` 2 or 4 bytes; of 1 byte they are its symbols, which of integers include the center
+   * and the prediction. Valid until the next call.
+   */
+  elements(box: Box, bytes: number): Uint8Array
 }
 
 /** Bytes of scratch that 16-byte stores may run over. */
@@ -88,8 +87,17 @@ function codedPlace({ axis, rows, columns, inner }: Box, r: number, c: number, k
   return (k * rows + r) * columns + c
 }
 
-/** The kernel in plain TypeScript; its scratch memory is about 2.5 MB. */
-export function typescriptKernel(): Kernel {
+/** Elements of 1, 2 or 4 bytes. */
+function viewsOf(bytes: Uint8Array, { buffer }: Uint8Array): Record<number, Uint8Array | Uint16Array | Uint32Array> {
+  return { 1: bytes, 2: new Uint16Array(buffer), 4: new Uint32Array(buffer) }
+}
+
+/**
+ * The kernel in plain TypeScript; its scratch memory is about 2.5 MB.
+ *
+ * @param decoderOf what makes the decoder of blocks, for those who want to look on
+ */
+export function typescriptKernel(decoderOf = blockDecoder): Kernel {
   const tables = new Uint32Array(MAX_TABLES * TOTAL)
   const latents = new Uint8Array(LATENT_BYTES)
   const input = new Uint8Array(INPUT_BYTES)
@@ -100,8 +108,10 @@ export function typescriptKernel(): Kernel {
   const rests = new Uint32Array(BLOCK)
   const histories = historyTable()
   const history = new Int16Array(BLOCK)
-  const coder = blockDecoder(input, tables)
-  const outputs = [output, output, new Uint16Array(output.buffer), output, new Uint32Array(output.buffer)]
+  const coder = decoderOf(input, tables)
+  const natural = new Uint8Array(4 * BLOCK)
+  const outputs = viewsOf(symbols, output)
+  const naturals = viewsOf(natural, natural)
 
   /** Lines of floats: a table by class and mean, a class by spread, a sign by the sign of the mean. */
   function decodeFloat(i: number, lane: number, mean: number, shift: number, { first, last, bins }: Circuit): number {
@@ -150,8 +160,6 @@ export function typescriptKernel(): Kernel {
     input,
     escapes,
     classes,
-    symbols,
-    output,
     begin: coder.begin,
     end: coder.end,
     spread(box) {
@@ -194,15 +202,17 @@ export function typescriptKernel(): Kernel {
       }
       return used
     },
-    reorder(box, bytes) {
-      const { at, rows, columns, inner } = box
-      const out = outputs[bytes]
-      const coded = out.slice(at, at + rows * columns * inner)
-      for (let r = 0, i = at; r < rows; r++) {
+    elements(box, bytes) {
+      const { at, rows, columns, inner, axis } = box
+      const coded = outputs[bytes].subarray(at, at + rows * columns * inner)
+      if (axis === 0) return new Uint8Array(coded.buffer, coded.byteOffset, coded.byteLength)
+      const out = naturals[bytes]
+      for (let r = 0, i = 0; r < rows; r++) {
         for (let c = 0; c < columns; c++) {
-          for (let k = 0; k < inner; k++, i++) out[i] = coded[codedPlace(box, r, c, k)]
+          for (let k = 0; k < inner; k++) out[i++] = coded[codedPlace(box, r, c, k)]
         }
       }
+      return natural.subarray(0, coded.byteLength)
     },
   }
 }

@@ -44,7 +44,7 @@ export interface BlockDecoder {
   begin(words: number): void
   /** The next symbol of a lane, by the table of this number. */
   symbol(lane: number, table: number): number
-  /** Whether the words are used up exactly and every state has come back to where encoding began. */
+  /** Whether all states began in their range, came back to where encoding began, and used the words up exactly. */
   end(): boolean
 }
 
@@ -56,12 +56,14 @@ export function blockDecoder(input: Uint8Array, tables: Uint32Array): BlockDecod
   const states = new Uint32Array(LANES)
   let position = 0
   let end = 0
+  let sound = false
   return {
     begin(words) {
       for (let lane = 0; lane < LANES; lane++) {
         const at = 4 * lane
         states[lane] = input[at] | (input[at + 1] << 8) | (input[at + 2] << 16) | (input[at + 3] << 24)
       }
+      sound = states.every((state) => state >= LEAST_STATE)
       position = STATE_BYTES
       end = STATE_BYTES + 2 * words
     },
@@ -76,6 +78,6 @@ export function blockDecoder(input: Uint8Array, tables: Uint32Array): BlockDecod
       states[lane] = next
       return entry & (SYMBOLS - 1)
     },
-    end: () => position === end && states.every((state) => state === LEAST_STATE),
+    end: () => sound && position === end && states.every((state) => state === LEAST_STATE),
   }
 }

@@ -7,7 +7,7 @@ import { readPlanes } from '../coder/planes.ts'
 import { buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
 import { ELEMENTS, INDEX, isFloat, NIBBLE, planesLength, planesOf } from './elements.ts'
-import { DEFLATE, MIX, RAW, type Segment, type Stream } from './header.ts'
+import { DEFLATE, MIX, RAW, type Stream } from './header.ts'
 import {
   joinDifferences,
   joinElements,
@@ -71,11 +71,9 @@ function decodeTile(work: Work, tile: Tile<Placed>): void {
 
 function joinTile(work: Work, tile: Tile<Placed>, rests: Uint32Array): void {
   const { kernel, method, stream, out } = work
-  const { palette, slope, fromBase, lines }: Segment = tile.of.segment
+  const { palette, slope, fromBase } = tile.of.segment
   const target = targetOf(tile, out)
-  const bytes = isFloat(method) ? ELEMENTS[method].bytes : 1
-  if (lines && lines.axis > 0) kernel.reorder(boxOf(tile), bytes)
-  const elements = kernel.output.subarray(bytes * tile.at, bytes * (tile.at + tile.count))
+  const elements = kernel.elements(boxOf(tile), isFloat(method) ? ELEMENTS[method].bytes : 1)
   const own: Rests = { bits: stream.lowBits, numbers: rests.subarray(tile.at, tile.at + tile.count) }
   if (slope) joinDifferences(target, method, elements, own, baseOf(work), () => nextEscape(work))
   else if (palette) joinValues(target, palette, elements, method === INDEX ? own : undefined)
@@ -103,10 +101,7 @@ function decodeBlock(work: Work, tiles: readonly Tile<Placed>[], words: number):
   const floats = isFloat(method)
   const rests = new Uint32Array(method < INDEX ? 0 : count)
   if (floats) work.escaped = mergeFloats(work, count, planes)
-  else {
-    kernel.output.set(kernel.symbols.subarray(0, count))
-    readPlanes(kernel.input, planes, planesOf(stream.lowBits), rests)
-  }
+  else readPlanes(kernel.input, planes, planesOf(stream.lowBits), rests)
   for (const tile of tiles) joinTile(work, tile, rests)
 }
 
@@ -128,7 +123,7 @@ function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uin
 }
 
 /** Decodes the bytes of a pool and hands them out to its segments. */
-function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
+export function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
   const pool = method === RAW ? bytes : new Uint8Array(count)
   if (method === DEFLATE) inflate(bytes, pool)
   if (method === MIX) unmix(bytes, pool)

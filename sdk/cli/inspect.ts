@@ -50,7 +50,8 @@ function print(it: Inspection, all: boolean, io: Io): void {
   io.out('')
   io.out(tensorTable(it.tensors, it.weights, all))
   io.out('')
-  io.out('bits: of a packed weight; over: gain, how much smaller than an order-0 code (of floats, of the exponents)')
+  io.out('bits: of a packed weight; over: gain, how much smaller than what that coder makes of the same tensor')
+  io.out('order-0: an ideal code without its tables; of floats, it codes the exponents only')
   if (it.weights.brotliBytes === undefined) {
     const seconds = Math.ceil((2 * it.weights.rawBytes) / QUICK)
     io.note(`The gain over brotli -11 takes about ${seconds} s for this model: --peers measures it.`)
