@@ -1,6 +1,7 @@
 /** What `compress` gives to the rooms above it: chunks of encoded bytes, and where each tensor lies in them. */
 
 import type { DType } from '../sdk/core/index.ts'
+import type { RawRange } from './ranges.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
 export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
@@ -10,6 +11,8 @@ export interface WeightTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly bytes: Uint8Array
+  /** Bytes of the same length that this tensor is probably close to: those of a base model. */
+  readonly base?: Uint8Array
 }
 
 /** About 1 MiB raw, never over 4 MiB; decodes on its own. */
@@ -20,10 +23,13 @@ export interface EncodedChunk {
 }
 
 export interface EncodedTensor {
-  /** `A` (scale circuit), `Q` (its form for integers), `raw`, or the byte codec that was smallest; joined by `+` if several. */
+  /**
+   * `A` (scale circuit), `Q` (its form for integers), `repeat` (bytes that came before), `raw`, or the byte codec that was
+   * smallest; joined by `+` if several.
+   */
   readonly circuit: string
-  /** Raw ranges `[start, start + length)` of decoded chunks that make up the tensor, in order. */
-  readonly ranges: readonly { readonly chunk: number; readonly start: number; readonly length: number }[]
+  /** What makes up the tensor, in order. The same bytes may be named more than once. */
+  readonly ranges: readonly RawRange[]
   /** This tensor's share of the encoded bytes. */
   readonly packedBytes: number
 }

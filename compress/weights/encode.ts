@@ -9,9 +9,11 @@ import {
   throwIfAborted,
 } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
+import { appendRange, type RawRange, sliceRanges } from '../ranges.ts'
 import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
 import { circuitOf, DEFLATE, MIX, RAW } from './header.ts'
+import { findRepeats, type Run } from './repeats.ts'
 import { type Part, splitTensors } from './split.ts'
 
 /** Parts shorter than this are tried in a pool: their latents and planes cost more than they save. */
@@ -86,8 +88,63 @@ function encodeParts(parts: readonly Part[]): Candidate {
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 
+/** What the chunks hold of each tensor that was given to them. */
+interface Placed {
+  readonly ranges: RawRange[]
+  readonly circuits: Set<string>
+  packedBytes: number
+}
+
+/** Encodes tensors into chunks, all of them; adds the chunks to a list. */
+async function encodeAll(
+  tensors: readonly WeightTensor[],
+  chunks: EncodedChunk[],
+  { signal, onProgress }: CallOptions,
+): Promise<Placed[]> {
+  const placed = tensors.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0)
+  let done = 0
+  for (const parts of splitTensors(tensors)) {
+    await new Promise((resolve) => setTimeout(resolve))
+    throwIfAborted(signal)
+    const { codec, rawLength, bytes, circuits, shares } = encodeParts(parts)
+    let start = 0
+    parts.forEach((part, i) => {
+      const { length } = part.bytes
+      const own = placed[part.tensor]
+      appendRange(own.ranges, { chunk: chunks.length, start, length })
+      own.circuits.add(circuits[i])
+      own.packedBytes += shares[i] * bytes.length
+      start += length
+    })
+    chunks.push({ codec, rawLength, bytes })
+    done += rawLength
+    onProgress?.({ stage: 'encode weights', done, total })
+  }
+  return placed
+}
+
+/** The ranges of a tensor: those of its rest, and for each copy the ranges of what it copies. */
+function rangesOf(
+  runs: readonly Run[],
+  rest: readonly RawRange[],
+  before: readonly (readonly RawRange[])[],
+): RawRange[] {
+  const ranges: RawRange[] = []
+  let used = 0
+  for (const { length, copy } of runs) {
+    // A copy may be of this tensor's own beginning.
+    const slice = copy
+      ? sliceRanges(before[copy.tensor] ?? ranges, copy.start, length)
+      : sliceRanges(rest, used, length)
+    if (!copy) used += length
+    for (const range of slice) appendRange(ranges, range)
+  }
+  return ranges
+}
+
 /**
- * Encodes tensors into chunks of about 1 MiB, in the order given.
+ * Encodes tensors into chunks of about 1 MiB, in the order given. What repeats is encoded once.
  *
  * @returns the chunks, and for each tensor its ranges; a tensor without elements has none
  * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape; `ABORTED`.
@@ -104,38 +161,21 @@ export async function encodeWeights(
     const tensor = `${dtype}[${shape.join(',')}]`
     throw new HardpackError('INVALID_ARGUMENT', `Tensor ${tensor} expected ${expected} bytes, got ${bytes.length}.`)
   }
-  const split = splitTensors(tensors)
+  const { runs, rest } = await findRepeats(tensors, options)
+  const pieces = rest.filter((piece) => piece !== undefined)
   const chunks: EncodedChunk[] = []
-  const ranges = tensors.map((): { chunk: number; start: number; length: number }[] => [])
-  const circuits = tensors.map((): string[] => [])
-  const packed = tensors.map(() => 0)
-  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0)
-  let done = 0
-  for (const parts of split) {
-    await new Promise((resolve) => setTimeout(resolve))
-    throwIfAborted(options.signal)
-    const { codec, rawLength, bytes, circuits: names, shares } = encodeParts(parts)
-    let start = 0
-    parts.forEach((part, i) => {
-      const length = part.bytes.length
-      const last = ranges[part.tensor].at(-1)
-      if (last?.chunk === chunks.length)
-        ranges[part.tensor][ranges[part.tensor].length - 1] = { ...last, length: last.length + length }
-      else ranges[part.tensor].push({ chunk: chunks.length, start, length })
-      start += length
-      packed[part.tensor] += shares[i] * bytes.length
-      if (!circuits[part.tensor].includes(names[i])) circuits[part.tensor].push(names[i])
-    })
-    chunks.push({ codec, rawLength, bytes })
-    done += rawLength
-    options.onProgress?.({ stage: 'encode weights', done, total })
-  }
-  const encoded = tensors.map(
-    (_, i): EncodedTensor => ({
-      circuit: circuits[i].join('+') || 'raw',
+  const placed = await encodeAll(pieces, chunks, options)
+  const ranges: RawRange[][] = []
+  let next = 0
+  const encoded = rest.map((piece, i): EncodedTensor => {
+    const own = piece ? placed[next++] : undefined
+    ranges.push(rangesOf(runs[i], own?.ranges ?? [], ranges))
+    const circuits = [...(own?.circuits ?? []), ...(runs[i].some(({ copy }) => copy) ? ['repeat'] : [])]
+    return {
+      circuit: circuits.join('+') || 'raw',
       ranges: ranges[i],
-      packedBytes: Math.round(packed[i]),
-    }),
-  )
+      packedBytes: Math.round(own?.packedBytes ?? 0),
+    }
+  })
   return { chunks, tensors: encoded }
 }
