@@ -6,11 +6,12 @@
 import { bestDecoder } from '../../compress/decode.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
-import type { ChunkRange, GraphEntry, Manifest } from '../container/manifest.ts'
+import type { GraphEntry, Manifest } from '../container/manifest.ts'
 import { type OpenedPackage, type ReadOptions, readChunk, readPackage, verifyRaw } from '../container/read.ts'
-import { type CallOptions, concat, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
+import { type CallOptions, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
+import { type Arena, arenaOf, bytesAt, memoryFor, settle } from './arena.ts'
 import { countExternalTensors } from './external-tensors.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
@@ -19,13 +20,6 @@ const EXTERNAL_PATH = 'hardpack-weights'
 
 /** Smaller initializers stay in the graph: a runtime may want them while it infers shapes. */
 const MIN_EXTERNAL_BYTES = 1024
-
-/** Every decoded chunk of a package, one after another. */
-export interface Arena {
-  readonly bytes: Uint8Array
-  /** Where each chunk begins. */
-  readonly starts: readonly number[]
-}
 
 /** A package that was checked and decoded: what it takes to start its main graph. */
 export interface LoadedPackage {
@@ -79,18 +73,9 @@ export async function decodeChunks(
   decoder: Decoder,
   { signal, onProgress }: CallOptions = {},
 ): Promise<Arena> {
-  const { chunks, graphs } = opened.manifest
-  const spans = graphs.flatMap(({ skeleton, tensors }) => [skeleton, ...tensors.map(({ ranges }) => ranges)])
-  const continued = new Set(spans.flatMap((ranges) => ranges.slice(1).map(({ chunk }) => chunk)))
-  const starts: number[] = []
-  let total = 0
-  for (const [index, { rawLength }] of chunks.entries()) {
-    // Tensors are read in place, and the widest element takes eight bytes; but one that goes on has no gap in it.
-    if (!continued.has(index)) total = Math.ceil(total / 8) * 8
-    starts.push(total)
-    total += rawLength
-  }
-  const bytes = allocate(total)
+  const { chunks } = opened.manifest
+  const arena = arenaOf(opened.manifest)
+  const total = chunks.reduce((sum, { rawLength }) => sum + rawLength, 0)
   const fetchChunk = (index: number): Promise<Uint8Array> | undefined => {
     if (index === chunks.length) return undefined
     const chunk = readChunk(source, opened, index, signal)
@@ -98,39 +83,20 @@ export async function decodeChunks(
     return chunk
   }
   let next = fetchChunk(0)
+  let done = 0
   for (const [index, { codec, rawLength }] of chunks.entries()) {
     throwIfAborted(signal)
-    onProgress?.({ stage: 'decode', done: starts[index], total })
+    onProgress?.({ stage: 'decode', done, total })
     const encoded = (await next) as Uint8Array
     next = fetchChunk(index + 1)
-    const raw = bytes.subarray(starts[index], starts[index] + rawLength)
+    const raw = memoryFor(arena, index, rawLength)
     decoder.decode(codec, encoded, raw)
     await verifyRaw(opened, index, raw)
+    settle(arena, index, raw)
+    done += rawLength
   }
   onProgress?.({ stage: 'decode', done: total, total })
-  return { bytes, starts }
-}
-
-function allocate(length: number): Uint8Array {
-  try {
-    return new Uint8Array(length)
-  } catch (error) {
-    throw new HardpackError('LIMIT_EXCEEDED', `The package expected ${length} bytes of memory, got none.`, {
-      hint: 'Free memory, or use a smaller model.',
-      cause: error,
-    })
-  }
-}
-
-/** The bytes of a list of ranges: a view where they lie one after another, else a copy. */
-export function bytesAt(arena: Arena, ranges: readonly ChunkRange[]): Uint8Array {
-  const spans = ranges.map(({ chunk, start, length }) => {
-    const begin = arena.starts[chunk] + start
-    return { begin, end: begin + length }
-  })
-  const contiguous = spans.every(({ begin }, i) => i === 0 || begin === spans[i - 1].end)
-  if (contiguous) return arena.bytes.subarray(spans[0]?.begin ?? 0, spans.at(-1)?.end ?? 0)
-  return concat(spans.map(({ begin, end }) => arena.bytes.subarray(begin, end)))
+  return arena
 }
 
 /** The whole ONNX file of a graph, byte for byte as it was packed. */
