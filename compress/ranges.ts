@@ -1,4 +1,4 @@
-/** Lists of ranges of decoded chunks: where the bytes of a tensor lie, in order. */
+/** Lists of ranges: where the bytes of a tensor lie in decoded chunks, in order. */
 
 /** Bytes `[start, start + length)` of a decoded chunk. */
 export interface RawRange {
@@ -16,20 +16,24 @@ export function appendRange(ranges: RawRange[], { chunk, start, length }: RawRan
 }
 
 /**
- * The ranges of `length` bytes, `start` bytes into what a list of ranges holds.
+ * The ranges of `length` bytes, `start` bytes into what a list of ranges holds; of chunks or of anything else.
  *
  * @example
  * sliceRanges([{ chunk: 0, start: 8, length: 4 }, { chunk: 1, start: 0, length: 9 }], 3, 2)
  * // [{ chunk: 0, start: 11, length: 1 }, { chunk: 1, start: 0, length: 1 }]
  */
-export function sliceRanges(ranges: readonly RawRange[], start: number, length: number): RawRange[] {
-  const slice: RawRange[] = []
+export function sliceRanges<T extends { readonly start: number; readonly length: number }>(
+  ranges: readonly T[],
+  start: number,
+  length: number,
+): T[] {
+  const slice: T[] = []
   const end = start + length
   let at = 0
   for (const range of ranges) {
     const from = Math.max(start, at)
     const to = Math.min(end, at + range.length)
-    if (from < to) appendRange(slice, { chunk: range.chunk, start: range.start + from - at, length: to - from })
+    if (from < to) slice.push({ ...range, start: range.start + from - at, length: to - from })
     at += range.length
     if (at >= end) break
   }

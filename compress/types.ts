@@ -4,7 +4,7 @@ import type { DType } from '../sdk/core/index.ts'
 import type { RawRange } from './ranges.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
-export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
+export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3, xor: 4 } as const
 
 /** A tensor to compress: little-endian, row-major bytes. */
 export interface WeightTensor {
@@ -20,6 +20,15 @@ export interface EncodedChunk {
   readonly codec: number
   readonly rawLength: number
   readonly bytes: Uint8Array
+  /** What the chunk was encoded against: runs of the bases of these tensors, together `rawLength` bytes. */
+  readonly base?: readonly BaseRange[]
+}
+
+/** Bytes `[start, start + length)` of the base of a tensor, by its number. */
+export interface BaseRange {
+  readonly tensor: number
+  readonly start: number
+  readonly length: number
 }
 
 export interface EncodedTensor {
@@ -44,6 +53,10 @@ export interface EncodedWeights {
 export interface Decoder {
   /** `wasm` or `typescript`. */
   readonly name: string
-  /** Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. */
-  decode(codec: number, bytes: Uint8Array, out: Uint8Array): void
+  /**
+   * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`.
+   *
+   * @param base what the chunk was encoded against, as long as `out`; `undefined` for a chunk without a base
+   */
+  decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void | Promise<void>
 }

@@ -10,7 +10,14 @@ import {
 } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
 import { appendRange, type RawRange, sliceRanges } from '../ranges.ts'
-import { CODECS, type EncodedChunk, type EncodedTensor, type EncodedWeights, type WeightTensor } from '../types.ts'
+import {
+  type BaseRange,
+  CODECS,
+  type EncodedChunk,
+  type EncodedTensor,
+  type EncodedWeights,
+  type WeightTensor,
+} from '../types.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
 import { circuitOf, DEFLATE, MIX, RAW } from './header.ts'
 import { findRepeats, type Run } from './repeats.ts'
@@ -88,38 +95,83 @@ function encodeParts(parts: readonly Part[]): Candidate {
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 
-/** What the chunks hold of each tensor that was given to them. */
+/** What is left to encode of a tensor, and where its bytes are in that tensor. */
+interface Piece extends WeightTensor {
+  readonly source: readonly BaseRange[]
+}
+
+/** What the chunks hold of each piece. */
 interface Placed {
   readonly ranges: RawRange[]
   readonly circuits: Set<string>
   packedBytes: number
 }
 
-/** Encodes tensors into chunks, all of them; adds the chunks to a list. */
-async function encodeAll(
-  tensors: readonly WeightTensor[],
+const xor = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((byte, i) => byte ^ b[i])
+
+/** A part's place in its piece. */
+const startOf = (part: Part, pieces: readonly Piece[]): number =>
+  part.bytes.byteOffset - pieces[part.tensor].bytes.byteOffset
+
+/** The smallest chunk of the parts' differences to their bases. */
+function encodeDeltas(parts: readonly Part[], pieces: readonly Piece[]): Candidate & { base: readonly BaseRange[] } {
+  const inner = encodeParts(
+    parts.map((part) => {
+      const start = startOf(part, pieces)
+      return { ...part, bytes: xor(part.bytes, (pieces[part.tensor].base as Uint8Array).subarray(start)) }
+    }),
+  )
+  return {
+    ...inner,
+    codec: CODECS.xor,
+    bytes: concat([Uint8Array.of(inner.codec), inner.bytes]),
+    circuits: inner.circuits.map(() => 'Δ'),
+    base: parts.flatMap((part) => sliceRanges(pieces[part.tensor].source, startOf(part, pieces), part.bytes.length)),
+  }
+}
+
+/** Whether a piece is smaller as its differences to its base, by the chunks that it would fill alone. */
+function isNearBase(piece: Piece): boolean {
+  if (piece.base === undefined) return false
+  const sizeOf = (encode: (parts: readonly Part[]) => EncodedChunk): number =>
+    splitTensors([piece]).reduce((sum, parts) => sum + encode(parts).bytes.length, 0)
+  return sizeOf((parts) => encodeDeltas(parts, [piece])) < sizeOf(encodeParts)
+}
+
+/**
+ * Encodes pieces into chunks, and adds these to a list. Pieces near their base come last, in chunks of their own: a chunk is
+ * encoded against as many bytes as it holds, or against none.
+ */
+async function encodePieces(
+  pieces: readonly Piece[],
   chunks: EncodedChunk[],
   { signal, onProgress }: CallOptions,
 ): Promise<Placed[]> {
-  const placed = tensors.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
-  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0)
+  const placed = pieces.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+  const total = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0)
   let done = 0
-  for (const parts of splitTensors(tensors)) {
-    await new Promise((resolve) => setTimeout(resolve))
-    throwIfAborted(signal)
-    const { codec, rawLength, bytes, circuits, shares } = encodeParts(parts)
-    let start = 0
-    parts.forEach((part, i) => {
-      const { length } = part.bytes
-      const own = placed[part.tensor]
-      appendRange(own.ranges, { chunk: chunks.length, start, length })
-      own.circuits.add(circuits[i])
-      own.packedBytes += shares[i] * bytes.length
-      start += length
-    })
-    chunks.push({ codec, rawLength, bytes })
-    done += rawLength
-    onProgress?.({ stage: 'encode weights', done, total })
+  const near = pieces.map((piece) => isNearBase(piece))
+  for (const delta of [false, true]) {
+    const numbers = pieces.flatMap((_, i) => (near[i] === delta ? [i] : []))
+    const own = numbers.map((i) => pieces[i])
+    for (const parts of splitTensors(own)) {
+      await new Promise((resolve) => setTimeout(resolve))
+      throwIfAborted(signal)
+      const encoded = delta ? encodeDeltas(parts, own) : encodeParts(parts)
+      const { codec, rawLength, bytes, circuits, shares } = encoded
+      let start = 0
+      parts.forEach((part, i) => {
+        const { length } = part.bytes
+        const place = placed[numbers[part.tensor]]
+        appendRange(place.ranges, { chunk: chunks.length, start, length })
+        place.circuits.add(circuits[i])
+        place.packedBytes += shares[i] * bytes.length
+        start += length
+      })
+      chunks.push({ codec, rawLength, bytes, ...('base' in encoded && { base: encoded.base }) })
+      done += rawLength
+      onProgress?.({ stage: 'encode weights', done, total })
+    }
   }
   return placed
 }
@@ -147,7 +199,7 @@ function rangesOf(
  * Encodes tensors into chunks of about 1 MiB, in the order given. What repeats is encoded once.
  *
  * @returns the chunks, and for each tensor its ranges; a tensor without elements has none
- * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape; `ABORTED`.
+ * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes, or those of its base, do not fit its shape; `ABORTED`.
  * @example
  * const { chunks, tensors } = await encodeWeights([{ dtype: 'float32', shape: [64, 32], bytes }])
  */
@@ -155,16 +207,20 @@ export async function encodeWeights(
   tensors: readonly WeightTensor[],
   options: CallOptions = {},
 ): Promise<EncodedWeights> {
-  for (const { dtype, shape, bytes } of tensors) {
+  for (const { dtype, shape, bytes, base = bytes } of tensors) {
     const expected = byteLength(dtype, elementCount(shape))
-    if (bytes.length === expected) continue
+    const wrong = [bytes.length, base.length].find((length) => length !== expected)
+    if (wrong === undefined) continue
     const tensor = `${dtype}[${shape.join(',')}]`
-    throw new HardpackError('INVALID_ARGUMENT', `Tensor ${tensor} expected ${expected} bytes, got ${bytes.length}.`)
+    throw new HardpackError('INVALID_ARGUMENT', `Tensor ${tensor} expected ${expected} bytes, got ${wrong}.`)
   }
   const { runs, rest } = await findRepeats(tensors, options)
-  const pieces = rest.filter((piece) => piece !== undefined)
+  const pieces = rest.flatMap((piece, tensor): Piece[] => {
+    const own = runs[tensor].filter(({ copy }) => copy === undefined)
+    return piece ? [{ ...piece, source: own.map(({ start, length }) => ({ tensor, start, length })) }] : []
+  })
   const chunks: EncodedChunk[] = []
-  const placed = await encodeAll(pieces, chunks, options)
+  const placed = await encodePieces(pieces, chunks, options)
   const ranges: RawRange[][] = []
   let next = 0
   const encoded = rest.map((piece, i): EncodedTensor => {

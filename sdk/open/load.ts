@@ -6,12 +6,14 @@
 import { bestDecoder } from '../../compress/decode.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
+import type { Limits } from '../container/limits.ts'
 import type { GraphEntry, Manifest } from '../container/manifest.ts'
 import { type OpenedPackage, type ReadOptions, readChunk, readPackage, verifyRaw } from '../container/read.ts'
 import { type CallOptions, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
 import { type Arena, arenaOf, bytesAt, memoryFor, settle } from './arena.ts'
+import { type BaseSource, baseOf, openBase } from './base.ts'
 import { countExternalTensors } from './external-tensors.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
@@ -39,13 +41,13 @@ export interface LoadedPackage {
  *
  * @throws HardpackError as `readPackage` and `decodeChunks` do; `INVALID_FORMAT` for a package that cannot be tested.
  */
-export async function loadPackage(source: Source, trust: ReadOptions, options: CallOptions): Promise<LoadedPackage> {
+export async function loadPackage(source: Source, trust: ReadOptions, options: DecodeOptions): Promise<LoadedPackage> {
   const opened = await readPackage(source, trust)
   const { manifest, signers } = opened
   const graph = mainGraph(manifest)
   checkGolden(manifest)
   const decoder = await bestDecoder()
-  const arena = await decodeChunks(source, opened, decoder, options)
+  const arena = await decodeChunks(source, opened, decoder, { ...options, limits: trust.limits })
   const golden = goldenCases(arena, manifest, 0)
   return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder: decoder.name }
 }
@@ -61,19 +63,27 @@ function checkGolden({ golden }: Manifest): void {
   )
 }
 
+export interface DecodeOptions extends CallOptions {
+  /** Where to get the base that the package may need. */
+  base?: BaseSource
+  limits?: Partial<Limits>
+}
+
 /**
  * Fetches, checks and decodes every chunk.
  *
  * @throws HardpackError `CHUNK_CORRUPT` when a digest differs before or after decode, `LIMIT_EXCEEDED` when there is no
- *   memory for them, `NETWORK`, `IO`, `ABORTED`.
+ *   memory for them, `BASE_REQUIRED`, `BASE_MISMATCH`, `NETWORK`, `IO`, `ABORTED`.
  */
 export async function decodeChunks(
   source: Source,
   opened: OpenedPackage,
   decoder: Decoder,
-  { signal, onProgress }: CallOptions = {},
+  { signal, onProgress, base: baseSource, limits }: DecodeOptions = {},
 ): Promise<Arena> {
   const { chunks } = opened.manifest
+  const opening = await openBase(opened.manifest, baseSource, { limits, signal })
+  const base = opening && baseOf(opened.manifest, opening, decoder, signal)
   const arena = arenaOf(opened.manifest)
   const total = chunks.reduce((sum, { rawLength }) => sum + rawLength, 0)
   const fetchChunk = (index: number): Promise<Uint8Array> | undefined => {
@@ -90,7 +100,7 @@ export async function decodeChunks(
     const encoded = (await next) as Uint8Array
     next = fetchChunk(index + 1)
     const raw = memoryFor(arena, index, rawLength)
-    decoder.decode(codec, encoded, raw)
+    await decoder.decode(codec, encoded, raw, await base?.bytesFor(index))
     await verifyRaw(opened, index, raw)
     settle(arena, index, raw)
     done += rawLength

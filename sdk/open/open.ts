@@ -15,6 +15,11 @@ export type PackageInput = string | URL | Uint8Array | ArrayBuffer | Blob | Sour
 export interface OpenOptions extends TrustOptions, CallOptions {
   /** In order of preference; the first that passes the self-test runs the model. */
   targets: readonly Target[]
+  /**
+   * The package that this one was packed against, or a function that gets it, such as from a cache. Looked at only where the
+   * package needs one; it needs no signature, since the package names it by its digest.
+   */
+  base?: PackageInput | (() => PackageInput | Promise<PackageInput>)
 }
 
 /**
@@ -22,7 +27,7 @@ export interface OpenOptions extends TrustOptions, CallOptions {
  * verified reaches a runtime.
  *
  * @throws HardpackError `INVALID_ARGUMENT`, `UNSIGNED`, `BAD_SIGNATURE`, `ROLLBACK`, `INVALID_FORMAT`,
- *   `UNSUPPORTED_VERSION`, `LIMIT_EXCEEDED`, `CHUNK_CORRUPT`, `IO`, `NETWORK`, `TARGET_UNAVAILABLE`,
+ *   `UNSUPPORTED_VERSION`, `LIMIT_EXCEEDED`, `CHUNK_CORRUPT`, `BASE_REQUIRED`, `BASE_MISMATCH`, `IO`, `NETWORK`, `TARGET_UNAVAILABLE`,
  *   `SELF_TEST_FAILED`, `ABORTED`.
  * @example
  * const model = await open('model.hpk', { targets: [webgpu(), wasm()], trustedKeys: ['6f1d…'] })
@@ -38,10 +43,18 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
       },
     )
   }
+  const { base } = options
   const { manifest, graph, golden, runnable, signers, decoder } = await loadPackage(
-    await sourceOf(input, options),
+    await sourceOf(input, options, 'open()'),
     readOptions(options),
-    options,
+    {
+      signal: options.signal,
+      onProgress: options.onProgress,
+      base:
+        base === undefined
+          ? undefined
+          : async () => sourceOf(typeof base === 'function' ? await base() : base, options, 'The base of open()'),
+    },
   )
   const attempts: Attempt[] = []
   const started = await start(runnable, golden, options.targets, attempts, options)
@@ -58,7 +71,7 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
   return new Model(facts, started)
 }
 
-async function sourceOf(input: PackageInput, { limits, signal }: OpenOptions): Promise<Source> {
+async function sourceOf(input: PackageInput, { limits, signal }: OpenOptions, what: string): Promise<Source> {
   if (typeof input === 'string' || input instanceof URL) return urlSource(input, limitsOf(limits), signal)
   if (input instanceof Uint8Array) return bytesSource(input)
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input))
@@ -66,6 +79,6 @@ async function sourceOf(input: PackageInput, { limits, signal }: OpenOptions): P
   if (typeof input?.read === 'function') return input
   throw new HardpackError(
     'INVALID_ARGUMENT',
-    `open() expected a URL, Uint8Array, ArrayBuffer, Blob or Source, got ${Object.prototype.toString.call(input)}.`,
+    `${what} expected a URL, Uint8Array, ArrayBuffer, Blob or Source, got ${Object.prototype.toString.call(input)}.`,
   )
 }

@@ -4,9 +4,11 @@ import { type ChunkSegment, describeChunk } from '../../compress/index.ts'
 import { VERSION } from '../container/header.ts'
 import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
 import { readChunk, readPackage } from '../container/read.ts'
-import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
+import { byteLength, elementCount, type Source, toHex } from '../core/index.ts'
+import { openBase } from '../open/base.ts'
 import { mainGraph } from '../open/load.ts'
-import { readOptions, type TrustOptions } from '../open/trust.ts'
+import { readOptions } from '../open/trust.ts'
+import type { VerifyOptions } from './verify.ts'
 
 export interface Inspection {
   readonly format: string
@@ -40,17 +42,21 @@ export interface Inspection {
   readonly inputs: readonly ValueEntry[]
   readonly outputs: readonly ValueEntry[]
   readonly golden: { readonly cases: number; readonly tolerances: Readonly<Record<string, number>> }
+  /** The package that this one was packed against; `null` for one that stands alone. */
+  readonly base: { readonly name: string; readonly release: number; readonly manifestSha256: string } | null
   readonly signature: { readonly signed: boolean; readonly verifiedKeys: readonly string[] }
 }
 
 /**
- * Describes a package. Reads and checks the encoded chunks, decodes none.
+ * Describes a package. Reads and checks the encoded chunks, decodes none; a base that is given is checked to be the one.
  *
  * @throws HardpackError as `readPackage` and `readChunk` do.
  */
-export async function inspect(source: Source, options: TrustOptions & CallOptions = {}): Promise<Inspection> {
+export async function inspect(source: Source, options: VerifyOptions = {}): Promise<Inspection> {
   const opened = await readPackage(source, readOptions(options))
   const { manifest } = opened
+  const { base } = options
+  if (base) await openBase(manifest, () => base, options)
   const total = manifest.chunks.length
   const segments: ChunkSegment[][] = []
   for (const [index, { codec, rawLength }] of manifest.chunks.entries()) {
@@ -79,7 +85,7 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
   }
   const { inputs, outputs } = mainGraph(manifest)
   return {
-    format: `hpk ${VERSION.major}.${VERSION.minor}`,
+    format: `hpk ${VERSION.major}.${opened.minor}`,
     name: manifest.name,
     release: manifest.release,
     generator: manifest.generator,
@@ -104,6 +110,9 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
         manifest.golden.flatMap(({ outputs }) => outputs.map(({ name, tolerance }) => [name, tolerance])),
       ),
     },
+    base: manifest.base
+      ? { name: manifest.base.name, release: manifest.base.release, manifestSha256: toHex(manifest.base.digest) }
+      : null,
     signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
   }
 }

@@ -9,30 +9,53 @@ import type { ChunkRange } from '../container/manifest.ts'
 import { type CallOptions, concat } from '../core/index.ts'
 import type { WeightLocation } from '../onnx/index.ts'
 
+/** An encoded chunk, with its base as ranges of chunks of the base package. */
+export type LaidOutChunk = Omit<EncodedChunk, 'base'> & { readonly base: readonly ChunkRange[] }
+
 export interface Layout {
-  readonly chunks: readonly EncodedChunk[]
+  readonly chunks: readonly LaidOutChunk[]
   /** For each plain part, in the order given. */
   readonly plain: readonly (readonly ChunkRange[])[]
   /** For each weight, in the order given. */
   readonly weights: readonly (readonly ChunkRange[])[]
 }
 
-/** Encodes everything and says where each part lies. */
+/** What a weight may be encoded against: a weight of the base package. */
+export interface Partner {
+  readonly bytes: Uint8Array
+  /** Of chunks of the base package. */
+  readonly ranges: readonly ChunkRange[]
+}
+
+/**
+ * Encodes everything and says where each part lies.
+ *
+ * @param partners of the weights, in the order of `locations`
+ */
 export async function layOut(
   plain: readonly Uint8Array[],
   model: Uint8Array,
   locations: readonly WeightLocation[],
+  partners: readonly (Partner | undefined)[],
   options: CallOptions,
 ): Promise<Layout> {
   const front = await encodeBytes(concat(plain), options)
   const encoded = await encodeWeights(
-    locations.map(({ dtype, shape, start, end }) => ({ dtype, shape, bytes: model.subarray(start, end) })),
+    locations.map(({ dtype, shape, start, end }, i) => {
+      return { dtype, shape, bytes: model.subarray(start, end), base: partners[i]?.bytes }
+    }),
     options,
   )
+  const chunks = encoded.chunks.map(({ base: ranges = [], ...chunk }): LaidOutChunk => {
+    return {
+      ...chunk,
+      base: ranges.flatMap(({ tensor, start, length }) => sliceRanges(partners[tensor]?.ranges ?? [], start, length)),
+    }
+  })
   const stream = front.map(({ rawLength }, chunk) => ({ chunk, start: 0, length: rawLength }))
   let at = 0
   return {
-    chunks: [...front, ...encoded.chunks],
+    chunks: [...front.map((chunk) => ({ ...chunk, base: [] })), ...chunks],
     plain: plain.map((part) => {
       const start = at
       at += part.length
