@@ -14,18 +14,24 @@ import { decodeWeights } from './weights/decode.ts'
 export { CODECS, type Decoder } from './types.ts'
 
 function decoderOf(kernel: Kernel): Decoder {
-  return {
+  const decoder: Decoder = {
     name: kernel.name,
-    decode(codec, bytes, out) {
+    decode(codec, bytes, out, base) {
       if (codec === CODECS.raw) {
         if (bytes.length !== out.length) throw corrupt(`${out.length} bytes, got ${bytes.length}`)
         out.set(bytes)
       } else if (codec === CODECS.deflate) inflate(bytes, out)
       else if (codec === CODECS.mix) unmix(bytes, out)
       else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out)
-      else throw corrupt(`a known codec, got ${codec}`)
+      else if (codec === CODECS.xor) {
+        if (base?.length !== out.length) throw corrupt(`${out.length} bytes of its base, got ${base?.length ?? 'none'}`)
+        if (bytes[0] === CODECS.xor) throw corrupt('another codec inside')
+        decoder.decode(bytes[0], bytes.subarray(1), out)
+        for (let i = 0; i < out.length; i++) out[i] ^= base[i]
+      } else throw corrupt(`a known codec, got ${codec}`)
     },
   }
+  return decoder
 }
 
 /** The decoder in plain TypeScript: runs everywhere. */

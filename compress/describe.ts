@@ -23,8 +23,8 @@ export interface ChunkSegment {
  */
 export function describeChunk(codec: number, bytes: Uint8Array, rawLength: number): ChunkSegment[] {
   if (codec !== CODECS.weights) {
-    const circuit = Object.entries(CODECS).find(([, number]) => number === codec)?.[0] ?? 'unknown'
-    return [{ start: 0, length: rawLength, circuit, packedBytes: bytes.length }]
+    const circuit = codec === CODECS.xor ? 'Δ' : Object.entries(CODECS).find(([, number]) => number === codec)?.[0]
+    return [{ start: 0, length: rawLength, circuit: circuit ?? 'unknown', packedBytes: bytes.length }]
   }
   const sections = layoutOf(bytes, rawLength)
   const header = bytes.length - sections.reduce((sum, section) => sum + section.bytes.length, 0)

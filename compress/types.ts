@@ -1,15 +1,18 @@
 /** What `compress` gives to the rooms above it: chunks of encoded bytes, and where each tensor lies in them. */
 
 import type { DType } from '../sdk/core/index.ts'
+import type { RawRange } from './ranges.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
-export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
+export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3, xor: 4 } as const
 
 /** A tensor to compress: little-endian, row-major bytes. */
 export interface WeightTensor {
   readonly dtype: DType
   readonly shape: readonly number[]
   readonly bytes: Uint8Array
+  /** Bytes of the same length that this tensor is probably close to: those of a base model. */
+  readonly base?: Uint8Array
 }
 
 /** About 1 MiB raw, never over 4 MiB; decodes on its own. */
@@ -17,13 +20,25 @@ export interface EncodedChunk {
   readonly codec: number
   readonly rawLength: number
   readonly bytes: Uint8Array
+  /** What the chunk was encoded against: runs of the bases of these tensors, together `rawLength` bytes. */
+  readonly base?: readonly BaseRange[]
+}
+
+/** Bytes `[start, start + length)` of the base of a tensor, by its number. */
+export interface BaseRange {
+  readonly tensor: number
+  readonly start: number
+  readonly length: number
 }
 
 export interface EncodedTensor {
-  /** `A` (scale circuit), `Q` (its form for integers), `raw`, or the byte codec that was smallest; joined by `+` if several. */
+  /**
+   * `A` (scale circuit), `Q` (its form for integers), `repeat` (bytes that came before), `raw`, or the byte codec that was
+   * smallest; joined by `+` if several.
+   */
   readonly circuit: string
-  /** Raw ranges `[start, start + length)` of decoded chunks that make up the tensor, in order. */
-  readonly ranges: readonly { readonly chunk: number; readonly start: number; readonly length: number }[]
+  /** What makes up the tensor, in order. The same bytes may be named more than once. */
+  readonly ranges: readonly RawRange[]
   /** This tensor's share of the encoded bytes. */
   readonly packedBytes: number
 }
@@ -44,7 +59,7 @@ export interface Decoder {
    * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. Where it gives a promise, `bytes` and `base` must
    * stay as they are until then.
    *
-   * @param base as long as `out`: the bytes that a chunk of differences was encoded against
+   * @param base what the chunk was encoded against, as long as `out`; `undefined` for a chunk without a base
    */
   decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void | Promise<void>
 }

@@ -2,16 +2,19 @@
 
 import { fileSource } from '../pack/file.ts'
 import { inspect } from '../pack/inspect.ts'
+import { BASE_HELP, BASE_OPTION, withBase } from './base.ts'
 import { type Command, count, onlyFile, table } from './command.ts'
 
 export const inspectCommand: Command = {
   summary: 'show what a package holds and where its bytes go',
-  usage: '<model.hpk>',
-  help: [],
-  options: {},
+  usage: '<model.hpk> [--base base.hpk]',
+  help: [BASE_HELP],
+  options: BASE_OPTION,
   async run(args, io) {
     const source = await fileSource(onlyFile(args, 'package'))
-    const it = await inspect(source, { trust: 'unsigned', signal: io.signal }).finally(() => source.close())
+    const it = await withBase(args, (base) => inspect(source, { trust: 'unsigned', base, signal: io.signal })).finally(
+      () => source.close(),
+    )
     if (io.json) {
       io.out(JSON.stringify(it))
       return 0
@@ -24,6 +27,9 @@ export const inspectCommand: Command = {
       `${count(raw)} → ${count(packed)} bytes: weights ${count(sections.weights)}, graphs ${count(sections.graphs)}, container ${count(sections.container)}`,
     )
     io.out(`signature: ${it.signature.signed ? it.signature.verifiedKeys.join(', ') : 'none'}`)
+    if (it.base) {
+      io.out(`base: ${it.base.name} (release ${it.base.release}), manifest ${it.base.manifestSha256}`)
+    }
     for (const [kind, values] of [
       ['input', it.inputs],
       ['output', it.outputs],

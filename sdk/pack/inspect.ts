@@ -4,9 +4,11 @@ import { type ChunkSegment, describeChunk } from '../../compress/index.ts'
 import { VERSION } from '../container/header.ts'
 import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
 import { readChunk, readPackage } from '../container/read.ts'
-import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
+import { byteLength, elementCount, type Source, toHex } from '../core/index.ts'
+import { openBase } from '../open/base.ts'
 import { mainGraph } from '../open/load.ts'
-import { readOptions, type TrustOptions } from '../open/trust.ts'
+import { readOptions } from '../open/trust.ts'
+import type { VerifyOptions } from './verify.ts'
 
 export interface Inspection {
   readonly format: string
@@ -26,7 +28,7 @@ export interface Inspection {
     readonly name: string
     readonly dtype: string
     readonly shape: readonly number[]
-    /** `repeat` where an earlier tensor has the same bytes. */
+    /** What its bytes are coded by; `repeat` where all or, after other names, some of them came before. */
     readonly circuit: string
     readonly rawBytes: number
     readonly packedBytes: number
@@ -40,17 +42,21 @@ export interface Inspection {
   readonly inputs: readonly ValueEntry[]
   readonly outputs: readonly ValueEntry[]
   readonly golden: { readonly cases: number; readonly tolerances: Readonly<Record<string, number>> }
+  /** The package that this one was packed against; `null` for one that stands alone. */
+  readonly base: { readonly name: string; readonly release: number; readonly manifestSha256: string } | null
   readonly signature: { readonly signed: boolean; readonly verifiedKeys: readonly string[] }
 }
 
 /**
- * Describes a package. Reads and checks the encoded chunks, decodes none.
+ * Describes a package. Reads and checks the encoded chunks, decodes none; a base that is given is checked to be the one.
  *
  * @throws HardpackError as `readPackage` and `readChunk` do.
  */
-export async function inspect(source: Source, options: TrustOptions & CallOptions = {}): Promise<Inspection> {
+export async function inspect(source: Source, options: VerifyOptions = {}): Promise<Inspection> {
   const opened = await readPackage(source, readOptions(options))
   const { manifest } = opened
+  const { base } = options
+  if (base) await openBase(manifest, () => base, options)
   const total = manifest.chunks.length
   const segments: ChunkSegment[][] = []
   for (const [index, { codec, rawLength }] of manifest.chunks.entries()) {
@@ -58,14 +64,15 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
     segments.push(describeChunk(codec, await readChunk(source, opened, index, options.signal), rawLength))
   }
   options.onProgress?.({ stage: 'inspect', done: total, total })
-  const seen = new Set<string>()
+  const seen = segments.map((): Span[] => [])
   const tensors = manifest.graphs.flatMap((graph) =>
-    graph.tensors.map(({ name, dtype, shape, ranges }) => {
-      const key = JSON.stringify(ranges)
-      const share = seen.has(key) ? { circuit: 'repeat', packedBytes: 0 } : stored(segments, ranges)
-      seen.add(key)
-      return { name, dtype, shape, rawBytes: byteLength(dtype, elementCount(shape)), ...share }
-    }),
+    graph.tensors.map(({ name, dtype, shape, ranges }) => ({
+      name,
+      dtype,
+      shape,
+      rawBytes: byteLength(dtype, elementCount(shape)),
+      ...stored(segments, seen, ranges),
+    })),
   )
   const weightChunks = new Set(
     manifest.graphs.flatMap((graph) => graph.tensors.flatMap(({ ranges }) => ranges.map((r) => r.chunk))),
@@ -78,7 +85,7 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
   }
   const { inputs, outputs } = mainGraph(manifest)
   return {
-    format: `hpk ${VERSION.major}.${VERSION.minor}`,
+    format: `hpk ${VERSION.major}.${opened.minor}`,
     name: manifest.name,
     release: manifest.release,
     generator: manifest.generator,
@@ -103,24 +110,65 @@ export async function inspect(source: Source, options: TrustOptions & CallOption
         manifest.golden.flatMap(({ outputs }) => outputs.map(({ name, tolerance }) => [name, tolerance])),
       ),
     },
+    base: manifest.base
+      ? { name: manifest.base.name, release: manifest.base.release, manifestSha256: toHex(manifest.base.digest) }
+      : null,
     signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
   }
 }
 
-/** The circuits and the encoded bytes of a tensor: its ranges' shares of the segments that they lie in. */
+/** Bytes `[start, end)` of a decoded chunk. */
+interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** The parts of a span that no span of the list holds; the list, ascending and disjoint, then holds it all. */
+function firstSeen(seen: Span[], { start, end }: Span): Span[] {
+  let first = 0
+  for (let past = seen.length; first < past; ) {
+    const middle = (first + past) >> 1
+    if (seen[middle].end < start) first = middle + 1
+    else past = middle
+  }
+  const fresh: Span[] = []
+  let at = start
+  let last = first
+  for (; last < seen.length && seen[last].start <= end; last++) {
+    if (seen[last].start > at) fresh.push({ start: at, end: seen[last].start })
+    at = Math.max(at, seen[last].end)
+  }
+  if (at < end) fresh.push({ start: at, end })
+  const joined = { start: Math.min(start, seen[first]?.start ?? start), end: Math.max(at, end) }
+  seen.splice(first, last - first, joined)
+  return fresh
+}
+
+/**
+ * The circuits and the encoded bytes of a tensor: the shares of the segments that its ranges lie in. Bytes that an earlier
+ * tensor, or an earlier range, has named count there; here they are a repeat.
+ */
 function stored(
   segments: readonly (readonly ChunkSegment[])[],
+  seen: readonly Span[][],
   ranges: readonly ChunkRange[],
 ): { circuit: string; packedBytes: number } {
   const circuits = new Set<string>()
   let packedBytes = 0
+  let bytes = 0
+  let fresh = 0
   for (const { chunk, start, length } of ranges) {
-    for (const segment of segments[chunk]) {
-      const shared = Math.min(start + length, segment.start + segment.length) - Math.max(start, segment.start)
-      if (shared <= 0) continue
-      circuits.add(segment.circuit)
-      packedBytes += (segment.packedBytes * shared) / segment.length
+    bytes += length
+    for (const span of firstSeen(seen[chunk], { start, end: start + length })) {
+      fresh += span.end - span.start
+      for (const segment of segments[chunk]) {
+        const shared = Math.min(span.end, segment.start + segment.length) - Math.max(span.start, segment.start)
+        if (shared <= 0) continue
+        circuits.add(segment.circuit)
+        packedBytes += (segment.packedBytes * shared) / segment.length
+      }
     }
   }
+  if (fresh < bytes) circuits.add('repeat')
   return { circuit: [...circuits].join('+'), packedBytes: Math.round(packedBytes) }
 }
