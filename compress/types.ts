@@ -1,6 +1,7 @@
 /** What `compress` gives to the rooms above it: chunks of encoded bytes, and where each tensor lies in them. */
 
 import type { CallOptions, DType } from '../sdk/core/index.ts'
+import type { RawRange } from './ranges.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
 export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
@@ -28,6 +29,15 @@ export interface EncodedChunk {
   readonly codec: number
   readonly rawLength: number
   readonly bytes: Uint8Array
+  /** What the chunk was encoded against: runs of the bases of these tensors, together `rawLength` bytes. */
+  readonly base?: readonly BaseRange[]
+}
+
+/** Bytes `[start, start + length)` of the base of a tensor, by its number. */
+export interface BaseRange {
+  readonly tensor: number
+  readonly start: number
+  readonly length: number
 }
 
 export interface EncodedTensor {
@@ -36,8 +46,8 @@ export interface EncodedTensor {
    * (integers), `Δ`, `repeat`, `palette`, `raw`, or a byte codec, `deflate` or `mix`.
    */
   readonly circuit: string
-  /** Raw ranges `[start, start + length)` of decoded chunks that make up the tensor, in order. */
-  readonly ranges: readonly { readonly chunk: number; readonly start: number; readonly length: number }[]
+  /** What makes up the tensor, in order. The same bytes may be named more than once. */
+  readonly ranges: readonly RawRange[]
   /** This tensor's share of the encoded bytes. */
   readonly packedBytes: number
 }
@@ -50,7 +60,7 @@ export interface EncodedWeights {
 
 /** Decodes chunks. Every implementation gives the same bytes or throws `CHUNK_CORRUPT`. */
 export interface Decoder {
-  /** `wasm` or `typescript`; with the number of threads where there are several. */
+  /** `wasm`, `typescript` or `webgpu`; with the number of threads where there are several. */
   readonly name: string
   /** How many chunks it decodes at the same time; 1 where nothing is said. */
   readonly threads?: number
@@ -58,7 +68,7 @@ export interface Decoder {
    * Fills `out` exactly from all of `bytes`, or throws `CHUNK_CORRUPT`. Where it gives a promise, `bytes` and `base` must
    * stay as they are until then.
    *
-   * @param base as long as `out`: the bytes that a chunk of differences was encoded against
+   * @param base what the chunk was encoded against, as long as `out`; `undefined` for a chunk without a base
    */
   decode(codec: number, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void | Promise<void>
 }

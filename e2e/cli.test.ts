@@ -141,6 +141,37 @@ test('help is data; a wrong call is exit status 2, a sentence and the usage on s
   }
 })
 
+test('--base: a package of differences takes its base everywhere, and says so where there is none', async () => {
+  const w = Float32Array.from({ length: 512 }, (_, i) => Math.fround(Math.sin(i) * (i % 5 ? 1 : 1.001)))
+  const next = { initializers: [makeTensor('w', { dtype: 'float32', shape: [8, 64], data: w })] }
+  await write('next.onnx', smallModel('MatMul', undefined, next))
+  const base = ['--base', 'unsigned.hpk']
+  const packed = await json('pack', 'next.onnx', ...base, '--release', '2')
+  assert.deepEqual([packed.base.name, packed.base.release], ['small', 1])
+  const { stdout, stderr } = await hardpack('pack', 'small.onnx', '-o', 'alone.hpk')
+  assert.match(stdout, /alone\.hpk/)
+  assert.doesNotMatch(stderr, /base/)
+
+  assert.equal((await json('verify', 'next.hpk', ...base)).valid, true)
+  await json('unpack', 'next.hpk', '-o', 'again.onnx', '--base', 'signed.hpk')
+  assert.deepEqual(await read('again.onnx'), await read('next.onnx'))
+  assert.ok((await json('run', 'next.hpk', ...base)).outputs.y)
+  assert.equal((await json('parity', 'next.hpk', '--targets', 'node', ...base)).targets[0].withinTolerance, true)
+  assert.match((await hardpack('inspect', 'next.hpk')).stdout, /^base: small \(release 1\), manifest [0-9a-f]{64}$/m)
+
+  const need = /expected its base "small" release 1 .*, got none\. Give that package as well/
+  await refused(need, 'verify', 'next.hpk')
+  await refused(need, 'run', 'next.hpk')
+  await refused(need, 'unpack', 'next.hpk', '-o', 'never.onnx')
+  await refused(need, 'parity', 'next.hpk', '--targets', 'node')
+  for (const command of ['verify', 'run', 'inspect']) {
+    await refused(/expected a manifest with SHA-256 /, command, 'next.hpk', '--base', 'next.hpk')
+  }
+  await refused(/expected a file that can be read, got "missing\.hpk"/, 'verify', 'next.hpk', '--base', 'missing.hpk')
+  await refused(/stands alone, got one that needs "small"/, 'pack', 'small.onnx', '-o', 'c.hpk', '--base', 'next.hpk')
+  await refused(/another file than the input/, 'pack', 'next.onnx', '-o', 'unsigned.hpk', ...base)
+})
+
 test('keygen: the secret file is its owner’s alone, keys are never overwritten, and neither file is the other', async () => {
   const { publicKey, files } = await json('keygen', '-o', 'third')
   assert.deepEqual(files, { secret: 'third.secret', public: 'third.public' })

@@ -77,7 +77,7 @@ for (const { name, what, path, golden } of models()) {
   sizes.push([name, count(model.length), count(gzip), count(brotli), count(bytes.length), share])
   const rows = [
     ...(await parity(bytesSource(bytes), [node()], { trustedKeys: [publicKey], onProgress })),
-    ...(await inChromium(bytes, { onProgress })),
+    ...(await inChromium({ file: bytes }, { onProgress })),
   ]
   for (const { target, available, withinTolerance } of rows) {
     if (available && !withinTolerance) refused.push(`${name} on ${target}`)

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { nodeWorkers } from '../compress/pool/node.ts'
 import { type OpenOptions, openWith, type PackageInput } from './open/open.ts'
-import { fileSource } from './pack/file.ts'
+import { type FileSource, fileSource } from './pack/file.ts'
 import type { Model } from './run/model.ts'
 
 export * from './index.ts'
@@ -16,10 +16,22 @@ export * from './index.ts'
  * const model = await open(new URL('model.hpk', import.meta.url), { targets: [node()], trustedKeys: ['6f1d…'] })
  */
 export async function open(input: PackageInput, options: OpenOptions): Promise<Model> {
-  const path = pathOf(input)
-  if (path === undefined) return openWith(nodeWorkers, input, options)
-  const source = await fileSource(path)
-  return openWith(nodeWorkers, source, options).finally(() => source.close())
+  const files: FileSource[] = []
+  const sourceOf = async (given: PackageInput): Promise<PackageInput> => {
+    const path = pathOf(given)
+    if (path === undefined) return given
+    const file = await fileSource(path)
+    files.push(file)
+    return file
+  }
+  try {
+    const base = options?.base
+    const opened = async () => sourceOf(typeof base === 'function' ? await base() : (base as PackageInput))
+    const withBase = base === undefined ? options : { ...options, base: opened }
+    return await openWith(nodeWorkers, await sourceOf(input), withBase)
+  } finally {
+    for (const file of files) await file.close()
+  }
 }
 
 function pathOf(input: PackageInput): string | undefined {

@@ -92,8 +92,12 @@ function viewsOf(bytes: Uint8Array, { buffer }: Uint8Array): Record<number, Uint
   return { 1: bytes, 2: new Uint16Array(buffer), 4: new Uint32Array(buffer) }
 }
 
-/** The kernel in plain TypeScript; its scratch memory is about 2.5 MB. */
-export function typescriptKernel(): Kernel {
+/**
+ * The kernel in plain TypeScript; its scratch memory is about 2.5 MB.
+ *
+ * @param decoderOf what makes the decoder of blocks, for those who want to look on
+ */
+export function typescriptKernel(decoderOf = blockDecoder): Kernel {
   const tables = new Uint32Array(MAX_TABLES * TOTAL)
   const latents = new Uint8Array(LATENT_BYTES)
   const input = new Uint8Array(INPUT_BYTES)
@@ -104,7 +108,7 @@ export function typescriptKernel(): Kernel {
   const rests = new Uint32Array(BLOCK)
   const histories = historyTable()
   const history = new Int16Array(BLOCK)
-  const coder = blockDecoder(input, tables)
+  const coder = decoderOf(input, tables)
   const natural = new Uint8Array(4 * BLOCK)
   const outputs = viewsOf(symbols, output)
   const naturals = viewsOf(natural, natural)

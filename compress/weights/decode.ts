@@ -123,7 +123,7 @@ function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uin
 }
 
 /** Decodes the bytes of a pool and hands them out to its segments. */
-function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
+export function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
   const pool = method === RAW ? bytes : new Uint8Array(count)
   if (method === DEFLATE) inflate(bytes, pool)
   if (method === MIX) unmix(bytes, pool)

@@ -2,7 +2,9 @@
 
 import { byteLength, concat, elementCount, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
+import { appendRange, type RawRange, sliceRanges } from '../ranges.ts'
 import {
+  type BaseRange,
   CODECS,
   EFFORTS,
   type Effort,
@@ -14,6 +16,7 @@ import {
 } from '../types.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
 import { DEFLATE, MIX, RAW } from './header.ts'
+import { findRepeats, type Run } from './repeats.ts'
 import { type Coding, codingsOf } from './sources.ts'
 import { type Part, splitTensors } from './split.ts'
 
@@ -121,6 +124,24 @@ function encodeParts(parts: readonly Part[], effort: Effort): Candidate {
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 
+/** What is left to encode of a tensor, and where its bytes are in that tensor. */
+interface Piece extends WeightTensor {
+  readonly source: readonly BaseRange[]
+}
+
+/** What the chunks hold of each piece. */
+interface Placed {
+  readonly ranges: RawRange[]
+  readonly circuits: Set<string>
+  packedBytes: number
+}
+
+/** The ranges of the base that a part lies beside. */
+function baseOf({ tensor, bytes }: Part, pieces: readonly Piece[]): BaseRange[] {
+  const { source, bytes: all } = pieces[tensor]
+  return sliceRanges(source, bytes.byteOffset - all.byteOffset, bytes.length)
+}
+
 /**
  * Refuses an effort that there is not.
  *
@@ -136,10 +157,67 @@ export function checkEffort(effort: Effort = 'default'): void {
 }
 
 /**
- * Encodes tensors into chunks of about 1 MiB, in the order given.
+ * Encodes pieces into chunks, and adds these to a list. Pieces with a base come last, in chunks of their own: a chunk is encoded against
+ * as many bytes as it holds, or against none.
+ */
+async function encodePieces(
+  pieces: readonly Piece[],
+  chunks: EncodedChunk[],
+  { signal, onProgress, effort = 'default' }: EncodeOptions,
+): Promise<Placed[]> {
+  const placed = pieces.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+  const total = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0)
+  let done = 0
+  for (const based of [false, true]) {
+    const numbers = pieces.flatMap((piece, i) => ((piece.base !== undefined) === based ? [i] : []))
+    const own = numbers.map((i) => pieces[i])
+    for (const parts of splitTensors(own)) {
+      await new Promise((resolve) => setTimeout(resolve))
+      throwIfAborted(signal)
+      const { codec, rawLength, bytes, circuits, shares } = encodeParts(parts, effort)
+      let start = 0
+      parts.forEach((part, i) => {
+        const { length } = part.bytes
+        const place = placed[numbers[part.tensor]]
+        appendRange(place.ranges, { chunk: chunks.length, start, length })
+        place.circuits.add(circuits[i])
+        place.packedBytes += shares[i] * bytes.length
+        start += length
+      })
+      const base = circuits.includes('Δ') ? parts.flatMap((part) => baseOf(part, own)) : undefined
+      chunks.push({ codec, rawLength, bytes, ...(base && { base }) })
+      done += rawLength
+      onProgress?.({ stage: 'encode weights', done, total })
+    }
+  }
+  return placed
+}
+
+/** The ranges of a tensor: those of its rest, and for each copy the ranges of what it copies. */
+function rangesOf(
+  runs: readonly Run[],
+  rest: readonly RawRange[],
+  before: readonly (readonly RawRange[])[],
+): RawRange[] {
+  const ranges: RawRange[] = []
+  let used = 0
+  for (const { length, copy } of runs) {
+    // A copy may be of this tensor's own beginning.
+    const slice = copy
+      ? sliceRanges(before[copy.tensor] ?? ranges, copy.start, length)
+      : sliceRanges(rest, used, length)
+    if (!copy) used += length
+    for (const range of slice) appendRange(ranges, range)
+  }
+  return ranges
+}
+
+/**
+ * Encodes tensors into chunks of about 1 MiB, in the order given. What repeats is encoded once.
  *
  * @returns the chunks, and for each tensor its ranges; a tensor without elements has none
- * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes do not fit its shape or an unknown effort; `ABORTED`.
+ * @throws HardpackError `INVALID_ARGUMENT` for a tensor whose bytes, or those of its base, do not fit its shape, or an unknown
+ *   effort; `ABORTED`.
  * @example
  * const { chunks, tensors } = await encodeWeights([{ dtype: 'float32', shape: [64, 32], bytes }])
  */
@@ -148,45 +226,31 @@ export async function encodeWeights(
   options: EncodeOptions = {},
 ): Promise<EncodedWeights> {
   checkEffort(options.effort)
-  const { effort = 'default' } = options
-  for (const { dtype, shape, bytes } of tensors) {
+  for (const { dtype, shape, bytes, base = bytes } of tensors) {
     const expected = byteLength(dtype, elementCount(shape))
-    if (bytes.length === expected) continue
+    const wrong = [bytes.length, base.length].find((length) => length !== expected)
+    if (wrong === undefined) continue
     const tensor = `${dtype}[${shape.join(',')}]`
-    throw new HardpackError('INVALID_ARGUMENT', `Tensor ${tensor} expected ${expected} bytes, got ${bytes.length}.`)
+    throw new HardpackError('INVALID_ARGUMENT', `Tensor ${tensor} expected ${expected} bytes, got ${wrong}.`)
   }
-  const split = splitTensors(tensors)
+  const { runs, rest } = await findRepeats(tensors, options)
+  const pieces = rest.flatMap((piece, tensor): Piece[] => {
+    const own = runs[tensor].filter(({ copy }) => copy === undefined)
+    return piece ? [{ ...piece, source: own.map(({ start, length }) => ({ tensor, start, length })) }] : []
+  })
   const chunks: EncodedChunk[] = []
-  const ranges = tensors.map((): { chunk: number; start: number; length: number }[] => [])
-  const circuits = tensors.map((): string[] => [])
-  const packed = tensors.map(() => 0)
-  const total = tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0)
-  let done = 0
-  for (const parts of split) {
-    await new Promise((resolve) => setTimeout(resolve))
-    throwIfAborted(options.signal)
-    const { codec, rawLength, bytes, circuits: names, shares } = encodeParts(parts, effort)
-    let start = 0
-    parts.forEach((part, i) => {
-      const length = part.bytes.length
-      const last = ranges[part.tensor].at(-1)
-      if (last?.chunk === chunks.length)
-        ranges[part.tensor][ranges[part.tensor].length - 1] = { ...last, length: last.length + length }
-      else ranges[part.tensor].push({ chunk: chunks.length, start, length })
-      start += length
-      packed[part.tensor] += shares[i] * bytes.length
-      if (!circuits[part.tensor].includes(names[i])) circuits[part.tensor].push(names[i])
-    })
-    chunks.push({ codec, rawLength, bytes })
-    done += rawLength
-    options.onProgress?.({ stage: 'encode weights', done, total })
-  }
-  const encoded = tensors.map(
-    (_, i): EncodedTensor => ({
-      circuit: circuits[i].join('+') || 'raw',
+  const placed = await encodePieces(pieces, chunks, options)
+  const ranges: RawRange[][] = []
+  let next = 0
+  const encoded = rest.map((piece, i): EncodedTensor => {
+    const own = piece ? placed[next++] : undefined
+    ranges.push(rangesOf(runs[i], own?.ranges ?? [], ranges))
+    const circuits = [...(own?.circuits ?? []), ...(runs[i].some(({ copy }) => copy) ? ['repeat'] : [])]
+    return {
+      circuit: circuits.join('+') || 'raw',
       ranges: ranges[i],
-      packedBytes: Math.round(packed[i]),
-    }),
-  )
+      packedBytes: Math.round(own?.packedBytes ?? 0),
+    }
+  })
   return { chunks, tensors: encoded }
 }

@@ -51,7 +51,8 @@ function nearMoments(tiles: readonly OrderedTile[], values: Float64Array): Momen
   const size = NEAR_LAGS + 1
   const sums = new Float64Array(size * size)
   for (const { order, length } of tiles) {
-    const data = Float64Array.from(order, (place) => values[place])
+    const data = new Float64Array(order.length)
+    for (let at = 0; at < order.length; at++) data[at] = values[order[at]]
     for (let i = 0; i < size; i++) {
       for (let j = 0; j <= i; j++) {
         let sum = 0
@@ -204,14 +205,19 @@ function propose(axis: number, sizes: readonly number[], history: Int16Array, re
 }
 
 /**
- * The axis that saves most, if any.
+ * Of some axes the one that saves most, if any does.
  *
  * @param history of the segment, in natural order
  * @param reach the largest lag that is tried
  */
-export function proposeLines(sizes: readonly number[], history: Int16Array, reach = FAR_LAGS): Proposal | undefined {
+export function proposeLines(
+  sizes: readonly number[],
+  history: Int16Array,
+  axes: readonly number[],
+  reach: number,
+): Proposal | undefined {
   let best: Proposal | undefined
-  for (const axis of [0, 1, 2]) {
+  for (const axis of axes) {
     const proposal = sizes[axis] > 1 ? propose(axis, sizes, history, reach) : undefined
     if (proposal && proposal.gain > (best?.gain ?? 0)) best = proposal
   }

@@ -21,6 +21,7 @@ import {
   type Grid,
   gridOf,
   histogramOf,
+  improve,
   improveAll,
   magnitudeOf,
   normalise,
@@ -56,9 +57,11 @@ const LINE_TABLES = QUARTERS * BIN_COUNT
 /** Elements below which a segment gets no lines. */
 const LEAST_LINES = 512
 /** Rounds of learning, by effort. */
-const ROUNDS: Readonly<Record<Effort, number>> = { fast: 1, default: 2, best: 4 }
+const ROUNDS: Readonly<Record<Effort, number>> = { fast: 1, default: 3, best: 5 }
 /** Sets without lines that a stream may have. */
 const MOST_SETS = 8
+/** Elements of a row that may go without a class. */
+const SHORT_ROW = 64
 /** How far back lines may look, in lines. */
 const NEAR_REACH = 10
 const FAR_REACH = 32
@@ -66,12 +69,11 @@ const FAR_REACH = 32
 /** A segment while it is learnt. */
 interface Member {
   readonly sample: Sample
-  /** A fit for each view. */
+  /** A fit for each view, best first. */
   readonly fits: readonly Fit[]
   fit: Fit
   /** Its set of tables. */
   set: number
-  lines: Lines | undefined
 }
 
 /** A segment with the lines that it may get. */
@@ -126,13 +128,16 @@ function learnScales(stream: number, samples: readonly Sample[], setting: Settin
   ).sets
   const costs = costsOf(pooled, grid, origins)
   const members = samples.map((sample): Member => {
-    const fits = viewsOf(sample.dims).map((view) => {
+    const fits = viewsOf(sample.dims).flatMap((view) => {
       const fit = startFit(sample, view, grid, 0)
-      improveAll(sample, fit, costs, mayDie, 2)
-      return fit
+      improveAll(sample, fit, costs, mayDie, 1)
+      // Where rows are short, what their first elements say may be worth more than a class that is sent.
+      const [rows, columns, inner] = view
+      const steady = effort !== 'fast' && rows > 1 && columns * inner <= SHORT_ROW
+      return steady ? [fit, withSteadyRows(sample, fit, costs, mayDie)] : [fit]
     })
-    const fit = fits.reduce((best, next) => (next.bits < best.bits ? next : best))
-    return { sample, fits, fit, set: 0, lines: undefined }
+    fits.sort((a, b) => a.bits - b.bits)
+    return { sample, fits, fit: fits[0], set: 0 }
   })
   for (let round = 0; round < ROUNDS[effort]; round++) {
     const { sets } = chooseSets(members, setting, mostSets(stream, effort, 0))
@@ -144,6 +149,15 @@ function learnScales(stream: number, samples: readonly Sample[], setting: Settin
     }
   }
   return members
+}
+
+/** The same view with one class for all rows. */
+function withSteadyRows(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean): Fit {
+  const [rows, columns, inner] = fit.latents
+  const middle = rows.slice().sort()[rows.length >> 1]
+  const steady = { latents: [new Int16Array(rows.length).fill(middle), columns.slice(), inner.slice()], bits: 0 }
+  for (const axis of [1, 2]) improve(sample, steady, axis, costs, mayDie)
+  return steady
 }
 
 /** Sets without lines that leave room for `lineSets` with them. Classes of integers have tables of their own: one set says it all. */
@@ -219,8 +233,9 @@ function lineHistogram(sample: Sample, fit: Fit, lines: Lines, setting: Setting)
 function proposeFor({ sample, fits }: Member, setting: Setting): { fit: Fit; lines: Lines } | undefined {
   const reach = setting.effort === 'best' ? FAR_REACH : NEAR_REACH
   let best: { fit: Fit; lines: Lines; bits: number } | undefined
-  for (const fit of fits) {
-    const proposal = proposeLines(sizesOf(fit), historyOf(sample, fit, setting), reach)
+  for (const [place, fit] of fits.entries()) {
+    // Rows and columns are much the same in all views; taps are what views differ in.
+    const proposal = proposeLines(sizesOf(fit), historyOf(sample, fit, setting), place === 0 ? [0, 1, 2] : [2], reach)
     if (!proposal) continue
     const bits = fit.bits - proposal.gain
     if (!best || bits < best.bits) best = { fit, lines: proposal.lines, bits }

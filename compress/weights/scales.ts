@@ -51,6 +51,8 @@ const BIT = 256
 const FORBIDDEN = 64 * BIT
 /** A latent takes as long to decode as some thirty elements, so it has to save more than its own bits. */
 const LATENT_PRICE = 3 * BIT
+/** Elements that a latent has to speak for: a class for each is a table of its own kind, and that is what leaves are for. */
+const LEAST_SHARE = 4
 /** The least cost of an escape: where they are many they would be cheap, and dead rows would stay under a living class. */
 const ESCAPE_PRICE = 5 * BIT
 /** Scale of a row without a single finite, nonzero element, until a base is known. */
@@ -264,7 +266,7 @@ function medianOf(latent: Int16Array): number {
 }
 
 /** One step of coordinate descent on one axis; sets the fit's bits. */
-function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
+export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
   const { values, addends } = sample
   const moves = addends.length > 0
   const [a, b, d] = fit.latents
@@ -323,8 +325,9 @@ function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayD
     flat += scores[at * CANDIDATES + CANDIDATES - 2]
   }
   const price = 16 * BIT + latent.length * LATENT_PRICE
-  if (flat <= chosen + price && latent.length > 1) latent.fill(common)
-  fit.bits = Math.min(flat, chosen + price) / BIT
+  const few = values.length < LEAST_SHARE * latent.length
+  if ((few || flat <= chosen + price) && latent.length > 1) latent.fill(common)
+  fit.bits = (few ? flat : Math.min(flat, chosen + price)) / BIT
 }
 
 export function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {

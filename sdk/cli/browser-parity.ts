@@ -14,14 +14,20 @@ const BROWSER_TARGETS: readonly BrowserTarget[] = ['wasm', 'webgpu']
 const PAGE =
   '<!doctype html><meta charset="utf-8"><title>hardpack parity</title><script type="module" src="parity-page.js"></script>'
 
+/** Packages that the page fetches. */
+export interface ServedModel {
+  readonly file: Uint8Array
+  readonly base?: Uint8Array
+}
+
 /**
  * Measures browser targets in Chromium. Whatever is missing (a browser, an optional peer) becomes the reason in a row,
  * never an error; only an abort is.
  *
- * @param file the package; without one the targets are only probed
+ * @param model the package, and its base; without one the targets are only probed
  */
 export async function inChromium(
-  file: Uint8Array | undefined,
+  model: ServedModel | undefined,
   { signal, onProgress }: CallOptions,
   targets: readonly BrowserTarget[] = BROWSER_TARGETS,
 ): Promise<TargetParity[]> {
@@ -49,7 +55,8 @@ export async function inChromium(
       plugins: [hardpack()],
     })
     await writeFile(join(folder, 'index.html'), PAGE)
-    if (file) await writeFile(join(folder, 'model.hpk'), file)
+    if (model) await writeFile(join(folder, 'model.hpk'), model.file)
+    if (model?.base) await writeFile(join(folder, 'base.hpk'), model.base)
     const served = await serve({ root: folder, csp: STRICT_CSP })
     closers.unshift(() => served.close())
     const browser = await launchChromium(chromium.path)
@@ -61,8 +68,9 @@ export async function inChromium(
     for (const [index, target] of targets.entries()) {
       throwIfAborted(signal)
       onProgress?.({ stage, done: index + 1, total: targets.length + 1 })
-      const url = file ? ', "model.hpk"' : ''
-      rows.push(await call<TargetParity>(`hardpackParity.measure(${JSON.stringify(target)}${url})`))
+      const urls = [...(model ? ['model.hpk'] : []), ...(model?.base ? ['base.hpk'] : [])]
+      const given = [target, ...urls].map((text) => JSON.stringify(text)).join(', ')
+      rows.push(await call<TargetParity>(`hardpackParity.measure(${given})`))
     }
   } catch (error) {
     throwIfAborted(signal)

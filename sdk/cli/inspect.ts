@@ -2,6 +2,7 @@
 
 import { fileSource } from '../pack/file.ts'
 import { type Inspection, inspect } from '../pack/inspect.ts'
+import { BASE_HELP, BASE_OPTION, withBase } from './base.ts'
 import { type Command, count, type Io, onlyFile } from './command.ts'
 import { tensorTable } from './tensor-table.ts'
 
@@ -10,21 +11,25 @@ const QUICK = 1 << 20
 
 export const inspectCommand: Command = {
   summary: 'show what a package holds and where its bytes go',
-  usage: '<model.hpk> [--peers] [--all]',
+  usage: '<model.hpk> [--base base.hpk] [--peers] [--all]',
   help: [
+    BASE_HELP,
     '--peers   measure the gain over brotli -11 of large weights too: about two seconds a megabyte',
     '--all     list every tensor; otherwise the 20 largest, and the others in one line',
   ],
-  options: { peers: { type: 'boolean' }, all: { type: 'boolean' } },
+  options: { ...BASE_OPTION, peers: { type: 'boolean' }, all: { type: 'boolean' } },
   async run(args, io) {
     const source = await fileSource(onlyFile(args, 'package'))
-    const it = await inspect(source, {
-      trust: 'unsigned',
-      baselines: true,
-      brotliLimit: args.values.peers ? undefined : QUICK,
-      signal: io.signal,
-      onProgress: io.onProgress,
-    }).finally(() => source.close())
+    const it = await withBase(args, (base) =>
+      inspect(source, {
+        trust: 'unsigned',
+        base,
+        baselines: true,
+        brotliLimit: args.values.peers ? undefined : QUICK,
+        signal: io.signal,
+        onProgress: io.onProgress,
+      }),
+    ).finally(() => source.close())
     if (io.json) io.out(JSON.stringify(it))
     else print(it, args.values.all === true, io)
     return 0
@@ -50,7 +55,8 @@ function print(it: Inspection, all: boolean, io: Io): void {
   io.out('')
   io.out(tensorTable(it.tensors, it.weights, all))
   io.out('')
-  io.out('bits: of a packed weight; over: gain, how much smaller than an order-0 code (of floats, of the exponents)')
+  io.out('bits: of a packed weight; over: gain, how much smaller than what that coder makes of the same tensor')
+  io.out('order-0: an ideal code without its tables; of floats, it codes the exponents only')
   if (it.weights.brotliBytes === undefined) {
     const seconds = Math.ceil((2 * it.weights.rawBytes) / QUICK)
     io.note(`The gain over brotli -11 takes about ${seconds} s for this model: --peers measures it.`)

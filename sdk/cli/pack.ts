@@ -6,7 +6,8 @@ import { bytesSource } from '../core/index.ts'
 import { inlineExternalData, locateWeights, signatureOf } from '../onnx/index.ts'
 import { checkOutput, readWhole, writeWhole } from '../pack/file.ts'
 import { type Inspection, inspect } from '../pack/inspect.ts'
-import { pack } from '../pack/pack.ts'
+import { type PackOptions, pack } from '../pack/pack.ts'
+import { BASE_OPTION, withBase } from './base.ts'
 import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
 import { secretKeyFile } from './keys.ts'
 import { readTensors } from './tensor-file.ts'
@@ -14,11 +15,12 @@ import { readTensors } from './tensor-file.ts'
 export const packCommand: Command = {
   summary: 'compress an ONNX model into one verified package',
   usage:
-    '<model.onnx> [-o model.hpk] [--effort best] [--key secret-key-file] [--golden input=file] [--shape input=1,3,224,224]',
+    '<model.onnx> [-o model.hpk] [--effort best] [--base old.hpk] [--key secret-key-file] [--golden input=file] [--shape input=1,3,224,224]',
   help: [
     '-o, --output FILE     where to write; default: the model with .hpk',
     '--effort EFFORT       how long to search for a smaller encoding: fast, default or best',
     '--key FILE            sign with this secret key (hardpack keygen); without it the package is unsigned',
+    '--base FILE           pack the difference to this package, which everybody who opens the new one must have',
     '--golden INPUT=FILE   a golden input: .npy, .json or raw bytes; give one for each input of the model',
     '--shape INPUT=DIMS    the shape of a seeded golden input whose dimensions are open',
     '--name NAME           what the package calls itself; default: the file name',
@@ -29,6 +31,7 @@ export const packCommand: Command = {
     output: { type: 'string', short: 'o' },
     effort: { type: 'string' },
     key: { type: 'string' },
+    ...BASE_OPTION,
     golden: { type: 'string', multiple: true },
     shape: { type: 'string', multiple: true },
     name: { type: 'string' },
@@ -46,9 +49,11 @@ export const packCommand: Command = {
     const secretKeys = keyFile === undefined ? [] : [await secretKeyFile(keyFile)]
     const read = await readWhole(path)
     await checkOutput(output, path)
+    const basePath = text(args, 'base')
+    if (basePath !== undefined) await checkOutput(output, basePath)
     locateWeights(read) // Refuses what is no ONNX file before anything else looks at it.
     const model = await inlineExternalData(read, path)
-    const { bytes, agreement, encodeMs } = await pack(model, {
+    const options: PackOptions = {
       name: text(args, 'name') ?? basename(path).replace(/\.onnx$/i, ''),
       release,
       effort,
@@ -58,7 +63,8 @@ export const packCommand: Command = {
       secretKeys,
       signal: io.signal,
       onProgress: io.onProgress,
-    })
+    }
+    const { bytes, agreement, encodeMs } = await withBase(args, (base) => pack(model, { ...options, base }))
     await writeWhole(output, bytes)
     const description = await inspect(bytesSource(bytes), { trust: 'unsigned' })
     if (io.json) {
@@ -69,6 +75,9 @@ export const packCommand: Command = {
     io.note(
       `Reference outputs: ${agreement.reference} and ${agreement.second} agree, largest difference ${agreement.maxAbsDiff.toPrecision(2)} (tolerance ${agreement.tolerance.toPrecision(2)}).`,
     )
+    if (description.base) {
+      io.note(`Opening it takes its base as well: "${description.base.name}" release ${description.base.release}.`)
+    } else if (basePath !== undefined) io.note('Nothing is smaller with the base: the package stands alone.')
     if (secretKeys.length === 0)
       io.note(
         'Unsigned: anyone can change this file and fix its digests. Sign it with --key (hardpack keygen makes one).',

@@ -10,19 +10,20 @@ const TARGETS = { wasm, webgpu }
 export type BrowserTarget = keyof typeof TARGETS
 
 export interface ParityPage {
-  /** Measures a target on the package at `url`; without one only says whether the target is there. */
-  measure(name: BrowserTarget, url?: string): Promise<TargetParity>
+  /** Measures a target on the package at `url`, with its base; without one only says whether the target is there. */
+  measure(name: BrowserTarget, url?: string, baseUrl?: string): Promise<TargetParity>
 }
 
 const page: ParityPage = {
-  async measure(name, url) {
+  async measure(name, url, baseUrl) {
     const target = TARGETS[name]()
     if (url === undefined) {
       const probe = await target.probe()
       return { target: name, ...probe, maxAbsDiff: null, withinTolerance: false, latencyMs: null }
     }
-    const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer())
-    const [row] = await parity(bytesSource(bytes), [target], { trust: 'unsigned' })
+    const fetched = async (from: string) => bytesSource(new Uint8Array(await (await fetch(from)).arrayBuffer()))
+    const base = baseUrl === undefined ? undefined : await fetched(baseUrl)
+    const [row] = await parity(await fetched(url), [target], { trust: 'unsigned', base })
     return row
   },
 }

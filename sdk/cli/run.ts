@@ -6,6 +6,7 @@ import type { Tensor } from '../core/index.ts'
 import { open } from '../node.ts'
 import { fileSource } from '../pack/file.ts'
 import { elementAt } from '../run/golden.ts'
+import { BASE_HELP, BASE_OPTION, withBase } from './base.ts'
 import { type Command, onlyFile, pairs, text, UsageError } from './command.ts'
 import { KEY_HELP, trustArgument } from './keys.ts'
 import { readTensors } from './tensor-file.ts'
@@ -14,13 +15,19 @@ const TARGETS = { node, wasm }
 
 export const runCommand: Command = {
   summary: 'open a package, test it on this machine, and run it',
-  usage: '<model.hpk> [--input name=file] [--target node|wasm] [--key public-key]',
+  usage: '<model.hpk> [--input name=file] [--target node|wasm] [--key public-key] [--base base.hpk]',
   help: [
     '--input NAME=FILE   an input: .npy, .json or raw bytes; without any, the golden inputs are run',
     '--target NAME       node (default) or wasm',
     KEY_HELP,
+    BASE_HELP,
   ],
-  options: { input: { type: 'string', multiple: true }, target: { type: 'string' }, key: { type: 'string' } },
+  options: {
+    input: { type: 'string', multiple: true },
+    target: { type: 'string' },
+    key: { type: 'string' },
+    ...BASE_OPTION,
+  },
   async run(args, io) {
     const path = onlyFile(args, 'package')
     const name = text(args, 'target') ?? 'node'
@@ -29,9 +36,9 @@ export const runCommand: Command = {
     const trust = await trustArgument(args)
     const source = await fileSource(path)
     const targets = [TARGETS[name as keyof typeof TARGETS]()]
-    const model = await open(source, { targets, ...trust, signal: io.signal, onProgress: io.onProgress }).finally(() =>
-      source.close(),
-    )
+    const model = await withBase(args, (base) =>
+      open(source, { targets, ...trust, base, signal: io.signal, onProgress: io.onProgress }),
+    ).finally(() => source.close())
     try {
       const inputs = await readTensors(given, model.inputs)
       if (given.length === 0) io.note('No --input was given: running the golden inputs.')

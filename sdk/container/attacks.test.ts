@@ -7,7 +7,7 @@ import { encodeHeader, HEADER_BYTES } from './header.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
 import type { Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest-codec.ts'
-import { fileAround, smallContents } from './packages.fixture.ts'
+import { fileAround, smallContents, withBase } from './packages.fixture.ts'
 import { checkPadding, readChunk, readPackage, verifyRaw } from './read.ts'
 import { validateManifest } from './validate.ts'
 import { writePackage } from './write.ts'
@@ -22,8 +22,9 @@ async function readWhole(source: Source): Promise<Manifest> {
   return opened.manifest
 }
 
-async function smallFile(secretKeys: readonly Uint8Array[] = []) {
-  const { manifest, chunks } = await smallContents()
+async function smallFile(secretKeys: readonly Uint8Array[] = [], hasBase = false) {
+  const contents = await smallContents()
+  const { manifest, chunks } = hasBase ? withBase(contents, new Uint8Array(32).fill(9)) : contents
   return writePackage(manifest, chunks, { secretKeys })
 }
 
@@ -38,12 +39,13 @@ async function refusal(file: Uint8Array, what: string): Promise<string> {
   return assert.fail(`${what} was accepted`)
 }
 
-for (const [kind, secretKeys] of [
-  ['an unsigned', []],
-  ['a signed', [new Uint8Array(32).fill(5)]],
+for (const [kind, secretKeys, hasBase] of [
+  ['an unsigned', [], false],
+  ['a signed', [new Uint8Array(32).fill(5)], false],
+  ['an unsigned, based', [], true],
 ] as const) {
   test(`every flipped bit of ${kind} file is refused`, async () => {
-    const file = await smallFile(secretKeys)
+    const file = await smallFile(secretKeys, hasBase)
     await readWhole(bytesSource(file))
     for (let bit = 0; bit < file.length * 8; bit++) {
       file[bit >> 3] ^= 1 << (bit & 7)
@@ -53,14 +55,14 @@ for (const [kind, secretKeys] of [
   })
 
   test(`every truncation of ${kind} file, and every appended byte, is refused`, async () => {
-    const file = await smallFile(secretKeys)
+    const file = await smallFile(secretKeys, hasBase)
     for (let length = 0; length < file.length; length++) await refusal(file.subarray(0, length), `${length} bytes`)
     for (let byte = 0; byte < 256; byte++) await refusal(concat([file, Uint8Array.of(byte)]), `appended ${byte}`)
   })
 }
 
-async function smallManifest() {
-  const opened = await readPackage(bytesSource(await smallFile()), { trust: 'unsigned' })
+async function smallManifest(hasBase = false) {
+  const opened = await readPackage(bytesSource(await smallFile([], hasBase)), { trust: 'unsigned' })
   return { manifest: opened.manifest, bytes: encodeManifest(opened.manifest) }
 }
 
@@ -77,7 +79,7 @@ test('a truncation whose header was made to fit is refused', async () => {
 /** Reads a file that may be valid; then its manifest must be canonical and sound. Gives the outcome. */
 async function outcome(manifest: Uint8Array, what: string): Promise<string> {
   try {
-    const read = await readWhole(bytesSource(await fileAround(manifest)))
+    const read = await readWhole(bytesSource(await fileAround(manifest, { minor: 1 })))
     assert.deepEqual(encodeManifest(read), manifest, what)
     validateManifest(read, DEFAULT_LIMITS)
     return 'accepted'
@@ -87,11 +89,12 @@ async function outcome(manifest: Uint8Array, what: string): Promise<string> {
   }
 }
 
-test('1,000 mutations of the bytes of the manifest, under a header that fits, are refused or sound', async () => {
-  const { bytes } = await smallManifest()
+test('2,000 mutations of the bytes of the manifest, under a header that fits, are refused or sound', async () => {
+  const manifests = [await smallManifest(), await smallManifest(true)]
   const random = rng(20_250_101)
   const outcomes = new Set<string>()
-  for (let round = 0; round < 1000; round++) {
+  for (let round = 0; round < 2000; round++) {
+    const { bytes } = manifests[round % 2]
     const at = random.below(bytes.length)
     const to = at + 1 + random.below(Math.min(16, bytes.length - at))
     const byte = Uint8Array.of(random.below(256))
@@ -110,7 +113,7 @@ test('1,000 mutations of the bytes of the manifest, under a header that fits, ar
 })
 
 test('every number of the manifest, replaced by each hostile one, is refused or sound', async () => {
-  const { manifest } = await smallManifest()
+  const { manifest } = await smallManifest(true)
   const hostile = [0, 1, 2, 63, 64, 255, 2 ** 16, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 52, 2 ** 53 - 1]
   const outcomes = new Map<string, number>()
   /** Visits each number below `node`, replaces it in place, and puts it back. */

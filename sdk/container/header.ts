@@ -16,8 +16,11 @@ import { SIGNATURE_BYTES } from './signature.ts'
 
 export const HEADER_BYTES = 64
 
-/** The version that is written, and the newest that is fully understood. */
-export const VERSION = { major: 1, minor: 0 } as const
+/** The newest version that is fully understood. */
+export const VERSION = { major: 1, minor: 1 } as const
+
+/** The minor version that brought base packages; what has none is written as version 1.0. */
+export const BASE_MINOR = 1
 
 const MAGIC = Uint8Array.of(0x89, 0x48, 0x50, 0x4b, 0x0d, 0x0a, 0x1a, 0x0a)
 const CRC_AT = 12

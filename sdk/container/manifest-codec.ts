@@ -7,6 +7,7 @@
 import { type Bytes, equal, LENGTH, VARINT, WireReader, WireWriter } from '../core/index.ts'
 import { malformed } from './limits.ts'
 import type {
+  BaseEntry,
   ChunkEntry,
   ChunkRange,
   GoldenEntry,
@@ -34,16 +35,17 @@ import {
   uints,
 } from './schema.ts'
 
+const range = /* @__PURE__ */ message<ChunkRange>({ chunk: [1, uint], start: [2, uint], length: [3, uint] })
+const ranges = /* @__PURE__ */ list(range)
+
 const chunk = /* @__PURE__ */ message<ChunkEntry>({
   codec: [1, uint],
   encodedLength: [2, uint],
   rawLength: [3, uint],
   encodedDigest: [4, digest],
   rawDigest: [5, digest],
+  base: [6, ranges],
 })
-
-const range = /* @__PURE__ */ message<ChunkRange>({ chunk: [1, uint], start: [2, uint], length: [3, uint] })
-const ranges = /* @__PURE__ */ list(range)
 
 const tensor = /* @__PURE__ */ message<TensorEntry>({
   name: [1, text],
@@ -129,6 +131,8 @@ const golden = /* @__PURE__ */ message<GoldenEntry>({
   outputs: [3, list(goldenOutput)],
 })
 
+const base = /* @__PURE__ */ message<BaseEntry>({ digest: [1, digest], name: [2, text], release: [3, uint] })
+
 const manifest = /* @__PURE__ */ message<Manifest>({
   name: [1, text],
   release: [2, uint],
@@ -138,6 +142,7 @@ const manifest = /* @__PURE__ */ message<Manifest>({
   chunks: [6, list(chunk)],
   graphs: [7, list(graph)],
   golden: [8, list(golden)],
+  base: [9, optional(base)],
 })
 
 /**

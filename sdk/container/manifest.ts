@@ -17,6 +17,8 @@ export interface ChunkEntry {
   readonly encodedDigest: Uint8Array
   /** SHA-256 of the decoded bytes, checked after decode. */
   readonly rawDigest: Uint8Array
+  /** Ranges of chunks of the base package, together as long as this chunk decoded: what it was encoded against. */
+  readonly base: readonly ChunkRange[]
 }
 
 /** Bytes `[start, start + length)` of the decoded chunk. */
@@ -92,6 +94,15 @@ export interface GoldenEntry {
   readonly outputs: readonly GoldenOutput[]
 }
 
+/** Another package, of which chunks of this one need decoded bytes. */
+export interface BaseEntry {
+  /** SHA-256 of its manifest: it names every decoded byte, and stays the same when the package is signed anew. */
+  readonly digest: Uint8Array
+  /** What the package calls itself, for people. */
+  readonly name: string
+  readonly release: number
+}
+
 export interface Manifest {
   readonly name: string
   /** Counts up with each published version of the model; an app may refuse to go back. */
@@ -104,4 +115,6 @@ export interface Manifest {
   readonly chunks: readonly ChunkEntry[]
   readonly graphs: readonly GraphEntry[]
   readonly golden: readonly GoldenEntry[]
+  /** There when a chunk has a base. */
+  readonly base?: BaseEntry
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { type Bytes, bytesSource, concat, crc32c, type Source, toHex, viewOf } from '../core/index.ts'
 import { generateKeyPair } from './keys.ts'
 import { encodeManifest } from './manifest-codec.ts'
-import { arbitrarySpec, type Contents, contentsOf, fileAround, smallContents } from './packages.fixture.ts'
+import { arbitrarySpec, type Contents, contentsOf, fileAround, smallContents, withBase } from './packages.fixture.ts'
 import { checkPadding, type ReadOptions, readChunk, readPackage, verifyRaw } from './read.ts'
 import { writePackage } from './write.ts'
 
@@ -154,6 +154,27 @@ test('another major version is refused, and named', async () => {
         message: new RegExp(`format ${major}\\.0`),
       },
     )
+  }
+})
+
+test('a package with a base is of format 1.1, names the feature for readers that do not know it, and its identity is checked', async () => {
+  const { manifest, chunks } = withBase(await smallContents(), new Uint8Array(32).fill(9))
+  const file = await writePackage(manifest, chunks)
+  assert.equal(toHex(file.subarray(8, 12)), '01000100')
+  const opened = await read(file, unsigned)
+  assert.deepEqual([opened.minor, opened.manifest.critical], [1, ['base']])
+  const bytes = encodeManifest(opened.manifest)
+  await assert.rejects(read(await fileAround(bytes), unsigned), {
+    code: 'INVALID_FORMAT',
+    message: /expected format 1\.1/,
+  })
+
+  const { manifestDigest } = opened
+  await read(file, { ...unsigned, manifestDigest })
+  const other = manifestDigest.with(0, manifestDigest[0] ^ 1)
+  const damaged = await fileAround(Uint8Array.of(0xff), { minor: 1 })
+  for (const wrong of [file, damaged]) {
+    await assert.rejects(read(wrong, { ...unsigned, manifestDigest: other }), { code: 'BASE_MISMATCH' })
   }
 })
 

@@ -5,6 +5,7 @@ import { type Bytes, byteLength, type DType, elementCount, sha256 } from '../cor
 import { encodeHeader, HEADER_BYTES } from './header.ts'
 import { layOut } from './layout.ts'
 import type { ChunkRange, GoldenInput, Manifest } from './manifest.ts'
+import { BASE_FEATURE } from './validate.ts'
 import type { ChunkInput } from './write.ts'
 
 export interface Contents {
@@ -135,6 +136,7 @@ export const arbitrarySpec = plainRecord({
   seed: fc.option(fc.nat(0xffffffff), { nil: undefined }),
   tolerance: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map((t) => t + 0),
   fill: fc.nat(255),
+  hasBase: fc.boolean(),
 })
 
 type Spec = typeof arbitrarySpec extends fc.Arbitrary<infer T> ? T : never
@@ -181,5 +183,24 @@ export async function contentsOf(s: Spec): Promise<Contents> {
     chunks.push(await storedChunk(new Uint8Array(Math.min(s.chunkSize, used - at)).fill(s.fill)))
   }
   const { name, release, license, critical } = s
-  return { manifest: { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden }, chunks }
+  const manifest = { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden, base: undefined }
+  return s.hasBase ? withBase({ manifest, chunks }, digest) : { manifest, chunks }
+}
+
+/** The same contents, their last chunk encoded against two ranges (or one) of a base package. */
+export function withBase({ manifest, chunks }: Contents, digest: Uint8Array): Contents {
+  const last = chunks[chunks.length - 1]
+  const half = last.rawLength >> 1
+  const base = [
+    { chunk: 3, start: 5, length: half },
+    { chunk: 0, start: 0, length: last.rawLength - half },
+  ].filter(({ length }) => length > 0)
+  return {
+    manifest: {
+      ...manifest,
+      critical: [...manifest.critical.filter((feature) => feature !== BASE_FEATURE), BASE_FEATURE],
+      base: { digest, name: 'digits', release: 2 },
+    },
+    chunks: [...chunks.slice(0, -1), { ...last, base }],
+  }
 }

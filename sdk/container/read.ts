@@ -5,13 +5,13 @@
  */
 
 import { type Bytes, equal, HardpackError, type Source, sha256, throwIfAborted, toHex } from '../core/index.ts'
-import { HEADER_BYTES, parseHeader, VERSION } from './header.ts'
+import { BASE_MINOR, HEADER_BYTES, parseHeader, VERSION } from './header.ts'
 import { layOut } from './layout.ts'
 import { type Limits, limitsOf, malformed } from './limits.ts'
 import type { Manifest } from './manifest.ts'
 import { decodeManifest } from './manifest-codec.ts'
 import { checkKey, includesKey, signedMessage, verifyBlock } from './signature.ts'
-import { checkText, validateManifest } from './validate.ts'
+import { BASE_FEATURE, checkText, validateManifest } from './validate.ts'
 
 export interface ReadOptions {
   /** Ed25519 public keys, 32 bytes each, of which one must have signed the package. */
@@ -23,6 +23,8 @@ export interface ReadOptions {
   trust?: 'signed' | 'unsigned'
   /** Refuse a package whose release is lower. */
   minRelease?: number
+  /** Refuse, before it is parsed, a manifest with another SHA-256. */
+  manifestDigest?: Uint8Array
   limits?: Partial<Limits>
   /** The critical features that the caller knows. */
   criticalFeatures?: readonly string[]
@@ -31,6 +33,8 @@ export interface ReadOptions {
 
 export interface OpenedPackage {
   readonly manifest: Manifest
+  /** The minor version of the format that the file is in. */
+  readonly minor: number
   /** Offset of each chunk in the file. */
   readonly chunkOffsets: readonly number[]
   /** Keys whose signature is valid; each of them, trusted or not. */
@@ -46,7 +50,7 @@ export interface OpenedPackage {
 /**
  * Opens a package and checks everything but its chunks.
  *
- * @throws HardpackError `INVALID_FORMAT`, `UNSUPPORTED_VERSION`, `LIMIT_EXCEEDED`; `UNSIGNED` and `BAD_SIGNATURE` when
+ * @throws HardpackError `INVALID_FORMAT`, `UNSUPPORTED_VERSION`, `LIMIT_EXCEEDED`, `BASE_MISMATCH`; `UNSIGNED` and `BAD_SIGNATURE` when
  *   the trust that is asked for is not there; `ROLLBACK`; `INVALID_ARGUMENT` for a key or limit that is none;
  *   `ABORTED`; and whatever the source throws.
  * @example
@@ -67,12 +71,16 @@ export async function readPackage(source: Source, options: ReadOptions = {}): Pr
   if (!equal(await sha256(manifestBytes), header.manifestDigest)) {
     throw malformed('The manifest expected the digest of the header, got another')
   }
+  checkIdentity(header.manifestDigest, options.manifestDigest)
   const signers = await verifyBlock(signedMessage(headerBytes, manifestBytes), head.subarray(header.manifestLength))
   checkTrust(signers, trustedKeys, options.trust ?? 'signed')
 
   const manifest = decodeManifest(manifestBytes, header.minor <= VERSION.minor)
-  checkFeatures(manifest, criticalFeatures, limits)
+  checkFeatures(manifest, [BASE_FEATURE, ...criticalFeatures], limits)
   validateManifest(manifest, limits)
+  if (manifest.base && header.minor < BASE_MINOR) {
+    throw malformed(`A package with a base expected format 1.${BASE_MINOR}, got 1.${header.minor}`)
+  }
   if (!(manifest.release >= minRelease)) {
     const message = `The package expected release ${minRelease} or later, got ${manifest.release}.`
     throw new HardpackError('ROLLBACK', message, { hint: 'Get the newest release.' })
@@ -82,6 +90,7 @@ export async function readPackage(source: Source, options: ReadOptions = {}): Pr
   const chunks = manifest.chunks.reduce((sum, { encodedLength }) => sum + encodedLength, 0)
   return {
     manifest,
+    minor: header.minor,
     chunkOffsets: offsets,
     signers,
     manifestDigest: header.manifestDigest,
@@ -197,6 +206,15 @@ function checkTrust(
     'BAD_SIGNATURE',
     `The package expected a signature by one of ${trustedKeys.length} trusted keys, got one by ${signers.map(toHex).join(', ')}.`,
     { hint: 'Give the public key of its publisher as a trusted key.' },
+  )
+}
+
+function checkIdentity(digest: Uint8Array, expected: Uint8Array | undefined): void {
+  if (expected === undefined || equal(digest, expected)) return
+  throw new HardpackError(
+    'BASE_MISMATCH',
+    `The base package expected a manifest with SHA-256 ${toHex(expected)}, got ${toHex(digest)}.`,
+    { hint: 'Give the package that this one was packed against: the same file, signed by whomever.' },
   )
 }
 

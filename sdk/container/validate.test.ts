@@ -4,15 +4,15 @@ import fc from 'fast-check'
 import { sha256 } from '../core/index.ts'
 import { DEFAULT_LIMITS, type Limits, limitsOf } from './limits.ts'
 import type { Manifest } from './manifest.ts'
-import { arbitrarySpec, type Contents, contentsOf, smallContents } from './packages.fixture.ts'
-import { validateManifest } from './validate.ts'
+import { arbitrarySpec, type Contents, contentsOf, smallContents, withBase } from './packages.fixture.ts'
+import { checkBaseRanges, validateManifest } from './validate.ts'
 
 type Mutable<T> = T extends Uint8Array ? T : { -readonly [Key in keyof T]: Mutable<T[Key]> }
 
 async function manifestOf({ manifest, chunks }: Contents): Promise<Mutable<Manifest>> {
   const digest = await sha256(new Uint8Array())
-  const entries = chunks.map(({ codec, bytes, rawLength }) => {
-    return { codec, encodedLength: bytes.length, rawLength, encodedDigest: digest, rawDigest: digest }
+  const entries = chunks.map(({ codec, bytes, rawLength, base = [] }) => {
+    return { codec, encodedLength: bytes.length, rawLength, encodedDigest: digest, rawDigest: digest, base }
   })
   return structuredClone({ ...manifest, chunks: entries }) as Mutable<Manifest>
 }
@@ -70,6 +70,69 @@ const BROKEN: [rule: string, message: RegExp, change: (manifest: Mutable<Manifes
   ['no hole in a chunk', /Chunk 1 .* hole at 10/, (m) => (m.golden = [{ ...m.golden[0], inputs: [] }])],
 ]
 
+const BROKEN_BASE: typeof BROKEN = [
+  ['a base is a critical feature', /critical feature "base" and a base package, got one/, (m) => (m.critical = [])],
+  ['the feature has a base', /critical feature "base" and a base package, got one/, (m) => delete m.base],
+  ['a base is needed', /base package and chunks that need it/, (m) => (m.chunks[1].base = [])],
+  [
+    'a chunk with a base has one',
+    /base package and chunks that need it/,
+    (m) => {
+      delete m.base
+      m.critical = []
+    },
+  ],
+  ['a base has a name', /name of the base package expected a text/, (m) => Object.assign(m.base ?? {}, { name: '' })],
+  [
+    'the name of a base is printable',
+    /no control characters/,
+    (m) => Object.assign(m.base ?? {}, { name: '\u001b[2J' }),
+  ],
+  [
+    'a base is as long as its chunk',
+    /Chunk 1 expected 26 bytes of its base, got 25/,
+    (m) => m.chunks[1].base[0].length--,
+  ],
+  ['a base range is not empty', /at least 1 byte, got 0/, (m) => (m.chunks[1].base[0].length = 0)],
+]
+
+for (const [rule, message, change] of BROKEN_BASE) {
+  test(`refused unless ${rule}`, async () => {
+    const manifest = await manifestOf(withBase(await smallContents(), new Uint8Array(32)))
+    validateManifest(manifest, DEFAULT_LIMITS)
+    change(manifest)
+    assert.throws(() => validateManifest(manifest, DEFAULT_LIMITS), { code: 'INVALID_FORMAT', message })
+  })
+}
+
+test('a base is the package that is named, stands alone, and has what is asked of it', async () => {
+  const contents = await smallContents()
+  const manifest = await manifestOf(withBase(contents, new Uint8Array(32)))
+  const itsBase = await manifestOf(contents)
+  Object.assign(itsBase, {
+    release: 2,
+    chunks: [...itsBase.chunks, itsBase.chunks[0], { ...itsBase.chunks[0], rawLength: 18 }],
+  })
+  checkBaseRanges(manifest, itsBase)
+  const wrong: [RegExp, Partial<Manifest>][] = [
+    [/base of its own/, { base: manifest.base }],
+    [/"digits" release 3/, { release: 3 }],
+    [/"other" release 2/, { name: 'other' }],
+    [/within the 0 bytes of base chunk 3, got 13 at 5/, { chunks: itsBase.chunks.slice(0, 3) }],
+    [
+      /within the 17 bytes of base chunk 3/,
+      { chunks: itsBase.chunks.with(3, { ...itsBase.chunks[3], rawLength: 17 }) },
+    ],
+    [
+      /within the 12 bytes of base chunk 0/,
+      { chunks: itsBase.chunks.with(0, { ...itsBase.chunks[0], rawLength: 12 }) },
+    ],
+  ]
+  for (const [message, change] of wrong) {
+    assert.throws(() => checkBaseRanges(manifest, { ...itsBase, ...change }), { code: 'INVALID_FORMAT', message })
+  }
+})
+
 for (const [rule, message, change] of BROKEN) {
   test(`refused unless ${rule}`, async () => {
     const manifest = await manifestOf(await smallContents())
@@ -92,6 +155,14 @@ const OVER: [limit: Partial<Limits>, message: RegExp, change: (manifest: Mutable
   [{}, /size that a number can hold/, (m) => (m.golden[0].outputs[0].shape = [HUGE, HUGE])],
   [{}, /golden cases expected at most 2147418112/, (m) => (m.golden[1].inputs[0].shape = [2 ** 29])],
 ]
+
+test('over a limit: base ranges', async () => {
+  for (const change of [{ chunk: 65_537 }, { start: HUGE }, { length: HUGE }]) {
+    const manifest = await manifestOf(withBase(await smallContents(), new Uint8Array(32)))
+    Object.assign(manifest.chunks[1].base[0], change)
+    assert.throws(() => validateManifest(manifest, DEFAULT_LIMITS), { code: 'LIMIT_EXCEEDED', message: /base/ })
+  }
+})
 
 for (const [limits, message, change] of OVER) {
   test(`over a limit: ${message.source}`, async () => {

@@ -7,6 +7,9 @@ import { byteLength, type DType, elementCount } from '../core/index.ts'
 import { checkLimit, type Limits, malformed } from './limits.ts'
 import type { ChunkEntry, ChunkRange, GoldenEntry, GraphEntry, Manifest, ValueEntry } from './manifest.ts'
 
+/** The critical feature of a package that needs another one. */
+export const BASE_FEATURE = 'base'
+
 /**
  * Checks a manifest.
  *
@@ -20,6 +23,7 @@ export function validateManifest(manifest: Manifest, limits: Limits): void {
   for (const feature of manifest.critical) checkText('A critical feature', feature, limits, 1)
   checkDistinct('The critical features', manifest.critical)
   checkChunks(chunks, limits)
+  checkBase(manifest, limits)
   if (graphs.length === 0) throw malformed('The package expected a graph, got none')
   checkDistinct('The graphs', graphs.map(nameOf))
   const tensors = graphs.reduce((sum, graph) => sum + graph.tensors.length, 0)
@@ -69,6 +73,54 @@ function checkChunks(chunks: readonly ChunkEntry[], limits: Limits): void {
     total += rawLength
   }
   checkLimit(limits, 'modelBytes', 'The size of all chunks', total)
+}
+
+/** Checks what can be known of the base package before it is there; `checkBaseRanges` checks the rest. */
+function checkBase({ base, critical, chunks }: Manifest, limits: Limits): void {
+  if (critical.includes(BASE_FEATURE) !== (base !== undefined)) {
+    throw malformed(`The package expected the critical feature "${BASE_FEATURE}" and a base package, got one of them`)
+  }
+  const based = chunks.filter((chunk) => chunk.base.length > 0)
+  if (based.length > 0 !== (base !== undefined)) {
+    throw malformed('The package expected a base package and chunks that need it, got one of them')
+  }
+  if (base) checkText('The name of the base package', base.name, limits, 1)
+  for (const [index, chunk] of chunks.entries()) {
+    if (chunk.base.length === 0) continue
+    let total = 0
+    for (const { chunk: number, start, length } of chunk.base) {
+      checkLimit(limits, 'chunks', 'The number of a base chunk', number)
+      checkLimit(limits, 'chunkBytes', 'The start of a base range', start)
+      checkLimit(limits, 'chunkBytes', 'The length of a base range', length)
+      if (length < 1) throw malformed(`Chunk ${index} expected base ranges of at least 1 byte, got ${length}`)
+      total += length
+    }
+    if (total !== chunk.rawLength) {
+      throw malformed(`Chunk ${index} expected ${chunk.rawLength} bytes of its base, got ${total}`)
+    }
+  }
+}
+
+/**
+ * Checks what a package needs of its base against the base itself.
+ *
+ * @throws HardpackError `INVALID_FORMAT` for a base that is not the one that is named, that needs a base itself, or that
+ *   lacks a range.
+ */
+export function checkBaseRanges({ base, chunks }: Manifest, its: Manifest): void {
+  if (its.base) throw malformed('A base package expected no base of its own, got one')
+  if (base?.name !== its.name || base.release !== its.release) {
+    throw malformed(`The base package expected "${its.name}" release ${its.release}, got another name or release`)
+  }
+  for (const [index, { base: ranges }] of chunks.entries()) {
+    for (const { chunk, start, length } of ranges) {
+      const rawLength = its.chunks[chunk]?.rawLength ?? 0
+      if (length <= rawLength && start <= rawLength - length) continue
+      throw malformed(
+        `Chunk ${index} expected a range within the ${rawLength} bytes of base chunk ${chunk}, got ${length} at ${start}`,
+      )
+    }
+  }
 }
 
 /** Checks a graph; gives the bytes of its ONNX file. */

@@ -1,10 +1,10 @@
 /** Writes a package. The same manifest, chunks and keys give the same bytes: Ed25519 signatures are deterministic too. */
 
 import { type Bytes, concat, sha256 } from '../core/index.ts'
-import { encodeHeader, HEADER_BYTES, VERSION } from './header.ts'
+import { BASE_MINOR, encodeHeader, HEADER_BYTES } from './header.ts'
 import { layOut } from './layout.ts'
 import { checkLimit, DEFAULT_LIMITS } from './limits.ts'
-import type { ChunkEntry, Manifest } from './manifest.ts'
+import type { ChunkEntry, ChunkRange, Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest-codec.ts'
 import { SIGNATURE_BYTES, signBlock, signedMessage } from './signature.ts'
 import { validateManifest } from './validate.ts'
@@ -17,6 +17,8 @@ export interface ChunkInput {
   readonly bytes: Uint8Array
   /** SHA-256 of the decoded bytes. */
   readonly rawDigest: Uint8Array
+  /** Ranges of chunks of the base package: as many bytes as `rawLength`. */
+  readonly base?: readonly ChunkRange[]
 }
 
 /**
@@ -34,8 +36,8 @@ export async function writePackage(
   { secretKeys = [] }: { secretKeys?: readonly Uint8Array[] } = {},
 ): Promise<Bytes> {
   const entries: ChunkEntry[] = []
-  for (const { codec, rawLength, bytes, rawDigest } of chunks) {
-    entries.push({ codec, encodedLength: bytes.length, rawLength, encodedDigest: await sha256(bytes), rawDigest })
+  for (const { codec, rawLength, bytes, rawDigest, base = [] } of chunks) {
+    entries.push({ codec, encodedLength: bytes.length, rawLength, encodedDigest: await sha256(bytes), rawDigest, base })
   }
   const whole: Manifest = { ...manifest, chunks: entries }
   const manifestBytes = encodeManifest(whole)
@@ -46,7 +48,7 @@ export async function writePackage(
   const signatureLength = secretKeys.length * SIGNATURE_BYTES
   const { offsets, end } = layOut(HEADER_BYTES + manifestBytes.length + signatureLength, entries)
   const header = encodeHeader({
-    minor: VERSION.minor,
+    minor: manifest.base ? BASE_MINOR : 0,
     fileLength: end,
     manifestLength: manifestBytes.length,
     signatureLength,

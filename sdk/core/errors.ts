@@ -7,6 +7,8 @@
 export const ERROR_CODES = [
   'ABORTED',
   'BAD_SIGNATURE',
+  'BASE_MISMATCH',
+  'BASE_REQUIRED',
   'BUSY',
   'CHUNK_CORRUPT',
   'CLOSED',

@@ -8,15 +8,24 @@ import type { Decoder } from '../../compress/types.ts'
 import { type OpenedPackage, readChunk, verifyRaw } from '../container/read.ts'
 import { type CallOptions, type Source, throwIfAborted } from '../core/index.ts'
 
+/** Where the bytes of chunks go, and what they were encoded against. */
+export interface ChunkPlaces {
+  /** Memory for a chunk that is about to be decoded, as long as the manifest says. */
+  memoryFor(chunk: number): Uint8Array
+  /** `undefined` for a chunk without a base. */
+  baseFor(chunk: number): Promise<Uint8Array | undefined>
+  /** Takes a chunk that was decoded and checked. */
+  settle(chunk: number, raw: Uint8Array): void
+}
+
 /**
- * Fills `raws[i]` with chunk i, as long as the manifest says. The first chunk that fails ends it all, and what is still
- * being read is cancelled.
+ * Decodes every chunk to its place. The first that fails ends it all, and what is still being read is cancelled.
  *
  * @throws HardpackError `CHUNK_CORRUPT` when a digest differs before or after decode, `ABORTED`, and whatever the source
  *   throws.
  */
 export async function decodeInto(
-  raws: readonly Uint8Array[],
+  places: ChunkPlaces,
   source: Source,
   opened: OpenedPackage,
   decoder: Decoder,
@@ -39,10 +48,13 @@ export async function decodeInto(
       const index = next++
       const encoded = await readChunk(source, opened, index, stop.signal, memory)
       throwIfAborted(stop.signal)
-      await decoder.decode(chunks[index].codec, encoded, raws[index])
-      await verifyRaw(opened, index, raws[index])
+      const base = await places.baseFor(index)
+      const raw = places.memoryFor(index)
+      await decoder.decode(chunks[index].codec, encoded, raw, base)
+      await verifyRaw(opened, index, raw)
       throwIfAborted(stop.signal)
-      done += raws[index].length
+      places.settle(index, raw)
+      done += raw.length
       onProgress?.({ stage: 'decode', done, total })
     }
   }

@@ -13,7 +13,7 @@ const { manifest: rest } = await smallContents()
 /** A manifest with this many chunks of 4 MiB; nothing but their number and lengths matters here. */
 const manifestOf = (chunks: number) => {
   const digest = new Uint8Array(32)
-  const chunk = { codec: 0, encodedLength: 1, rawLength: 4 * MIB, encodedDigest: digest, rawDigest: digest }
+  const chunk = { codec: 0, encodedLength: 1, rawLength: 4 * MIB, encodedDigest: digest, rawDigest: digest, base: [] }
   return { ...rest, chunks: Array.from({ length: chunks }, () => chunk) }
 }
 

@@ -6,7 +6,7 @@ import type { Decoder } from '../../compress/types.ts'
 import type { Manifest } from '../container/manifest.ts'
 import { HardpackError } from '../core/index.ts'
 
-export interface DecodeOptions {
+export interface ThreadOptions {
   /**
    * How many threads decode, while the download goes on; 0 and 1 mean the calling thread. Without it, a package has one
    * for each 160 MiB of weights, at most four, and at most one fewer than there are processors: a small package is
@@ -29,7 +29,7 @@ const MAX_THREADS = 64
  */
 export async function withDecoder<T>(
   manifest: Manifest,
-  options: DecodeOptions,
+  options: ThreadOptions,
   workers: Workers | undefined,
   use: (decoder: Decoder) => Promise<T>,
 ): Promise<T> {
@@ -43,7 +43,7 @@ export async function withDecoder<T>(
   }
 }
 
-function threadsOf({ chunks }: Manifest, { decodeThreads }: DecodeOptions, workers: Workers | undefined): number {
+function threadsOf({ chunks }: Manifest, { decodeThreads }: ThreadOptions, workers: Workers | undefined): number {
   if (decodeThreads === undefined) {
     const bytes = chunks.reduce((sum, { rawLength }) => sum + rawLength, 0)
     return Math.min(Math.floor(bytes / BYTES_PER_THREAD), MOST_THREADS, (workers?.cores() ?? 1) - 1)

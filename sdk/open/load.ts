@@ -6,13 +6,16 @@
 import type { Workers } from '../../compress/pool/pool.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
-import type { ChunkRange, GraphEntry, Manifest } from '../container/manifest.ts'
+import type { Limits } from '../container/limits.ts'
+import type { GraphEntry, Manifest } from '../container/manifest.ts'
 import { type OpenedPackage, type ReadOptions, readPackage } from '../container/read.ts'
-import { type CallOptions, concat, HardpackError, type Source, tensorOf } from '../core/index.ts'
+import { type CallOptions, HardpackError, type Source, tensorOf } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
+import { type Arena, arenaOf, bytesAt, memoryFor, settle } from './arena.ts'
+import { type BaseSource, baseOf, openBase } from './base.ts'
 import { decodeInto } from './decode-chunks.ts'
-import { type DecodeOptions, withDecoder } from './decoder.ts'
+import { type ThreadOptions, withDecoder } from './decoder.ts'
 import { countExternalTensors } from './external-tensors.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
@@ -21,13 +24,6 @@ const EXTERNAL_PATH = 'hardpack-weights'
 
 /** Smaller initializers stay in the graph: a runtime may want them while it infers shapes. */
 const MIN_EXTERNAL_BYTES = 1024
-
-/** Every decoded chunk of a package, one after another. */
-export interface Arena {
-  readonly bytes: Uint8Array
-  /** Where each chunk begins. */
-  readonly starts: readonly number[]
-}
 
 /** A package that was checked and decoded: what it takes to start its main graph. */
 export interface LoadedPackage {
@@ -52,7 +48,7 @@ export interface LoadedPackage {
 export async function loadPackage(
   source: Source,
   trust: ReadOptions,
-  options: CallOptions & DecodeOptions,
+  options: DecodeOptions & ThreadOptions,
   workers?: Workers,
 ): Promise<LoadedPackage> {
   const opened = await readPackage(source, trust)
@@ -60,7 +56,7 @@ export async function loadPackage(
   const graph = mainGraph(manifest)
   checkGolden(manifest)
   const { arena, decoder } = await withDecoder(manifest, options, workers, async (decoder) => {
-    const arena = await decodeChunks(source, opened, decoder, options)
+    const arena = await decodeChunks(source, opened, decoder, { ...options, limits: trust.limits })
     return { arena, decoder: decoder.name }
   })
   const golden = goldenCases(arena, manifest, 0)
@@ -78,55 +74,35 @@ function checkGolden({ golden }: Manifest): void {
   )
 }
 
+export interface DecodeOptions extends CallOptions {
+  /** Where to get the base that the package may need. */
+  base?: BaseSource
+  limits?: Partial<Limits>
+}
+
 /**
  * Fetches, checks and decodes every chunk.
  *
  * @throws HardpackError `CHUNK_CORRUPT` when a digest differs before or after decode, `LIMIT_EXCEEDED` when there is no
- *   memory for them, `NETWORK`, `IO`, `ABORTED`.
+ *   memory for them, `BASE_REQUIRED`, `BASE_MISMATCH`, `NETWORK`, `IO`, `ABORTED`.
  */
 export async function decodeChunks(
   source: Source,
   opened: OpenedPackage,
   decoder: Decoder,
-  options: CallOptions = {},
+  { signal, onProgress, base: baseSource, limits }: DecodeOptions = {},
 ): Promise<Arena> {
-  const { chunks, graphs } = opened.manifest
-  const spans = graphs.flatMap(({ skeleton, tensors }) => [skeleton, ...tensors.map(({ ranges }) => ranges)])
-  const continued = new Set(spans.flatMap((ranges) => ranges.slice(1).map(({ chunk }) => chunk)))
-  const starts: number[] = []
-  let total = 0
-  for (const [index, { rawLength }] of chunks.entries()) {
-    // Tensors are read in place, and the widest element takes eight bytes; but one that goes on has no gap in it.
-    if (!continued.has(index)) total = Math.ceil(total / 8) * 8
-    starts.push(total)
-    total += rawLength
+  const { manifest } = opened
+  const opening = await openBase(manifest, baseSource, { limits, signal })
+  const base = opening && baseOf(manifest, opening, decoder, signal)
+  const arena = arenaOf(manifest)
+  const places = {
+    memoryFor: (chunk: number) => memoryFor(arena, chunk, manifest.chunks[chunk].rawLength),
+    baseFor: async (chunk: number) => base?.bytesFor(chunk),
+    settle: (chunk: number, raw: Uint8Array) => settle(arena, chunk, raw),
   }
-  const bytes = allocate(total)
-  const raws = chunks.map(({ rawLength }, i) => bytes.subarray(starts[i], starts[i] + rawLength))
-  await decodeInto(raws, source, opened, decoder, options)
-  return { bytes, starts }
-}
-
-function allocate(length: number): Uint8Array {
-  try {
-    return new Uint8Array(length)
-  } catch (error) {
-    throw new HardpackError('LIMIT_EXCEEDED', `The package expected ${length} bytes of memory, got none.`, {
-      hint: 'Free memory, or use a smaller model.',
-      cause: error,
-    })
-  }
-}
-
-/** The bytes of a list of ranges: a view where they lie one after another, else a copy. */
-export function bytesAt(arena: Arena, ranges: readonly ChunkRange[]): Uint8Array {
-  const spans = ranges.map(({ chunk, start, length }) => {
-    const begin = arena.starts[chunk] + start
-    return { begin, end: begin + length }
-  })
-  const contiguous = spans.every(({ begin }, i) => i === 0 || begin === spans[i - 1].end)
-  if (contiguous) return arena.bytes.subarray(spans[0]?.begin ?? 0, spans.at(-1)?.end ?? 0)
-  return concat(spans.map(({ begin, end }) => arena.bytes.subarray(begin, end)))
+  await decodeInto(places, source, opened, decoder, { signal, onProgress })
+  return arena
 }
 
 /** The whole ONNX file of a graph, byte for byte as it was packed. */

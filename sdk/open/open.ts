@@ -7,7 +7,7 @@ import { limitsOf } from '../container/limits.ts'
 import { blobSource, bytesSource, type CallOptions, HardpackError, type Source, toHex } from '../core/index.ts'
 import { Model } from '../run/model.ts'
 import { type Attempt, start } from '../run/self-test.ts'
-import type { DecodeOptions } from './decoder.ts'
+import type { ThreadOptions } from './decoder.ts'
 import { loadPackage } from './load.ts'
 import { readOptions, type TrustOptions } from './trust.ts'
 import { urlSource } from './url-source.ts'
@@ -15,9 +15,14 @@ import { urlSource } from './url-source.ts'
 /** Where a package can come from: an address, bytes, a Blob or File, or any `Source`. */
 export type PackageInput = string | URL | Uint8Array | ArrayBuffer | Blob | Source
 
-export interface OpenOptions extends TrustOptions, DecodeOptions, CallOptions {
+export interface OpenOptions extends TrustOptions, ThreadOptions, CallOptions {
   /** In order of preference; the first that passes the self-test runs the model. */
   targets: readonly Target[]
+  /**
+   * The package that this one was packed against, or a function that gets it, such as from a cache. Looked at only where the
+   * package needs one; it needs no signature, since the package names it by its digest.
+   */
+  base?: PackageInput | (() => PackageInput | Promise<PackageInput>)
 }
 
 /**
@@ -25,7 +30,7 @@ export interface OpenOptions extends TrustOptions, DecodeOptions, CallOptions {
  * verified reaches a runtime.
  *
  * @throws HardpackError `INVALID_ARGUMENT`, `UNSIGNED`, `BAD_SIGNATURE`, `ROLLBACK`, `INVALID_FORMAT`,
- *   `UNSUPPORTED_VERSION`, `LIMIT_EXCEEDED`, `CHUNK_CORRUPT`, `IO`, `NETWORK`, `TARGET_UNAVAILABLE`,
+ *   `UNSUPPORTED_VERSION`, `LIMIT_EXCEEDED`, `CHUNK_CORRUPT`, `BASE_REQUIRED`, `BASE_MISMATCH`, `IO`, `NETWORK`, `TARGET_UNAVAILABLE`,
  *   `SELF_TEST_FAILED`, `ABORTED`.
  * @example
  * const model = await open('model.hpk', { targets: [webgpu(), wasm()], trustedKeys: ['6f1d…'] })
@@ -46,13 +51,30 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
       },
     )
   }
-  const { source, close } = await sourceOf(input, options)
+  const closers: (() => void)[] = []
+  const sourceOf = async (given: PackageInput, what: string): Promise<Source> => {
+    if (!(typeof given === 'string' || given instanceof URL)) return givenSource(given, what)
+    const source = await urlSource(given, limitsOf(options.limits), options.signal)
+    closers.push(source.close)
+    return source
+  }
+  const { base, signal, onProgress, decodeThreads } = options
   const { manifest, graph, golden, runnable, signers, decoder } = await loadPackage(
-    source,
+    await sourceOf(input, 'open()'),
     readOptions(options),
-    options,
+    {
+      signal,
+      onProgress,
+      decodeThreads,
+      base:
+        base === undefined
+          ? undefined
+          : async () => sourceOf(typeof base === 'function' ? await base() : base, 'The base of open()'),
+    },
     workers,
-  ).finally(close)
+  ).finally(() => {
+    for (const close of closers) close()
+  })
   const attempts: Attempt[] = []
   const started = await start(runnable, golden, options.targets, attempts, options)
   const facts = {
@@ -68,25 +90,13 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
   return new Model(facts, started)
 }
 
-/** A source, and how to end what was begun for it. */
-async function sourceOf(
-  input: PackageInput,
-  { limits, signal }: OpenOptions,
-): Promise<{ source: Source; close?: () => void }> {
-  if (typeof input === 'string' || input instanceof URL) {
-    const source = await urlSource(input, limitsOf(limits), signal)
-    return { source, close: source.close }
-  }
-  return { source: givenSource(input) }
-}
-
-function givenSource(input: Exclude<PackageInput, string | URL>): Source {
+function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {
   if (input instanceof Uint8Array) return bytesSource(input)
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input))
   if (input instanceof Blob) return blobSource(input)
   if (typeof input?.read === 'function') return input
   throw new HardpackError(
     'INVALID_ARGUMENT',
-    `open() expected a URL, Uint8Array, ArrayBuffer, Blob or Source, got ${Object.prototype.toString.call(input)}.`,
+    `${what} expected a URL, Uint8Array, ArrayBuffer, Blob or Source, got ${Object.prototype.toString.call(input)}.`,
   )
 }

@@ -34,9 +34,14 @@ const TIMED_RUNS = 7
 export async function parity(
   source: Source,
   targets: readonly Target[],
-  options: TrustOptions & CallOptions = {},
+  options: TrustOptions & CallOptions & { base?: Source } = {},
 ): Promise<TargetParity[]> {
-  const { runnable, golden } = await loadPackage(source, readOptions(options), options)
+  const { base, signal, onProgress } = options
+  const { runnable, golden } = await loadPackage(source, readOptions(options), {
+    signal,
+    onProgress,
+    base: base && (() => base),
+  })
   const rows: TargetParity[] = []
   for (const target of targets) {
     const attempts: Attempt[] = []

@@ -42,6 +42,7 @@ test('baselines are those of the decoded bytes, and totals are sums', async () =
     assert.deepEqual([tensor.elements, tensor.rawBytes], [4096, 16384])
     assert.equal(tensor.bitsPerWeight, tensor.packedBytes / 512)
   })
+  assert.ok(found[2].packedBytes < 0.05 * found[0].packedBytes, 'tensors that share a chunk cost what is theirs')
   assert.deepEqual([found[1].circuit, found[1].packedBytes], ['repeat', 0])
   assert.deepEqual(weights, sumOf(found))
   assert.equal(weights.packedBytes, found[0].packedBytes + found[2].packedBytes)

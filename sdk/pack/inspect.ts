@@ -4,13 +4,16 @@ import { bestDecoder, type ChunkSegment, describeChunk } from '../../compress/in
 import { VERSION } from '../container/header.ts'
 import type { ChunkRange, TensorEntry, ValueEntry } from '../container/manifest.ts'
 import { type OpenedPackage, readChunk, readPackage } from '../container/read.ts'
-import { byteLength, type CallOptions, elementCount, type Source, toHex } from '../core/index.ts'
-import { bytesAt, decodeChunks, mainGraph } from '../open/load.ts'
-import { readOptions, type TrustOptions } from '../open/trust.ts'
+import { byteLength, elementCount, type Source, toHex } from '../core/index.ts'
+import { bytesAt } from '../open/arena.ts'
+import { openBase } from '../open/base.ts'
+import { decodeChunks, mainGraph } from '../open/load.ts'
+import { readOptions } from '../open/trust.ts'
 import { brotliBytes, orderZeroBytes } from './baselines.ts'
+import type { VerifyOptions } from './verify.ts'
 
-export interface InspectOptions extends TrustOptions, CallOptions {
-  /** Decode the weights, and say what others make of each tensor (`baselines.ts`). By default nothing is decoded. */
+export interface InspectOptions extends VerifyOptions {
+  /** Say what others make of each tensor (`baselines.ts`), if the package is whole or its base is given. */
   baselines?: boolean
   /** The most bytes of weights that brotli is tried on, at about two seconds a megabyte. Default: without limit. */
   brotliLimit?: number
@@ -33,7 +36,7 @@ export interface InspectedTensor extends WeightSizes {
   readonly name: string
   readonly dtype: string
   readonly shape: readonly number[]
-  /** Joined by `+` if several; `repeat` for bytes that an earlier tensor has, too. */
+  /** What its bytes are coded by, joined by `+` if several; `repeat` where all or some of them came before. */
   readonly circuit: string
 }
 
@@ -63,11 +66,13 @@ export interface Inspection {
   readonly inputs: readonly ValueEntry[]
   readonly outputs: readonly ValueEntry[]
   readonly golden: { readonly cases: number; readonly tolerances: Readonly<Record<string, number>> }
+  /** The package that this one was packed against; `null` for one that stands alone. */
+  readonly base: { readonly name: string; readonly release: number; readonly manifestSha256: string } | null
   readonly signature: { readonly signed: boolean; readonly verifiedKeys: readonly string[] }
 }
 
 /**
- * Describes a package. Reads and checks the encoded chunks; decodes them only for `baselines`.
+ * Describes a package. Reads and checks the encoded chunks; decodes them only for `baselines`. A base that is given is checked to be the one.
  *
  * @throws HardpackError as `readPackage` and `readChunk` do, and as `decodeChunks` does for `baselines`.
  * @example
@@ -77,6 +82,8 @@ export interface Inspection {
 export async function inspect(source: Source, options: InspectOptions = {}): Promise<Inspection> {
   const opened = await readPackage(source, readOptions(options))
   const { manifest } = opened
+  const { base } = options
+  if (base) await openBase(manifest, () => base, options)
   const total = manifest.chunks.length
   const segments: ChunkSegment[][] = []
   for (const [index, { codec, rawLength }] of manifest.chunks.entries()) {
@@ -85,7 +92,8 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
   }
   options.onProgress?.({ stage: 'inspect', done: total, total })
   const entries = manifest.graphs.flatMap((graph) => graph.tensors)
-  const baselines = options.baselines ? await baselinesOf(source, opened, entries, options) : []
+  const whole = base !== undefined || manifest.base === undefined
+  const baselines = options.baselines && whole ? await baselinesOf(source, opened, entries, options) : []
   const seen = segments.map((): Span[] => [])
   const tensors = entries.map(({ name, dtype, shape, ranges }, i) => {
     const { circuit, packedBytes } = stored(segments, seen, ranges)
@@ -102,7 +110,7 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
   }
   const { inputs, outputs } = mainGraph(manifest)
   return {
-    format: `hpk ${VERSION.major}.${VERSION.minor}`,
+    format: `hpk ${VERSION.major}.${opened.minor}`,
     name: manifest.name,
     release: manifest.release,
     generator: manifest.generator,
@@ -128,6 +136,9 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
         manifest.golden.flatMap(({ outputs }) => outputs.map(({ name, tolerance }) => [name, tolerance])),
       ),
     },
+    base: manifest.base
+      ? { name: manifest.base.name, release: manifest.base.release, manifestSha256: toHex(manifest.base.digest) }
+      : null,
     signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
   }
 }
@@ -138,10 +149,14 @@ async function baselinesOf(
   source: Source,
   opened: OpenedPackage,
   entries: readonly TensorEntry[],
-  { brotliLimit = Number.POSITIVE_INFINITY, signal, onProgress }: InspectOptions,
+  { brotliLimit = Number.POSITIVE_INFINITY, base, signal, onProgress }: InspectOptions,
 ): Promise<Baselines[]> {
   if (entries.length === 0) return []
-  const arena = await decodeChunks(source, opened, await bestDecoder(), { signal, onProgress })
+  const arena = await decodeChunks(source, opened, await bestDecoder(), {
+    base: base && (() => base),
+    signal,
+    onProgress,
+  })
   const bytes = entries.map(({ ranges }) => bytesAt(arena, ranges))
   const total = bytes.reduce((sum, { length }) => sum + length, 0)
   const brotli = total <= brotliLimit ? await brotliBytes(bytes, { signal, onProgress }) : undefined

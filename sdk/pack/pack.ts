@@ -10,6 +10,7 @@ import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
 import { DEFAULT_LIMITS } from '../container/limits.ts'
 import type { ChunkRange, GoldenEntry, Manifest, TensorEntry } from '../container/manifest.ts'
+import { BASE_FEATURE } from '../container/validate.ts'
 import { writePackage } from '../container/write.ts'
 import {
   type Bytes,
@@ -17,12 +18,14 @@ import {
   bytesSource,
   equal,
   HardpackError,
+  type Source,
   sha256,
   type Tensor,
   throwIfAborted,
 } from '../core/index.ts'
 import { locateWeights, readModel, signatureOf, splitWeights, type WeightLocation } from '../onnx/index.ts'
-import { layOut } from './layout.ts'
+import { type LoadedBase, loadBase, pairTensors } from './base.ts'
+import { layOut, type Partner } from './layout.ts'
 import { isQuantized } from './quantized.ts'
 import { type Reference, takeReference } from './reference.ts'
 import { unpack } from './verify.ts'
@@ -38,6 +41,11 @@ export interface PackOptions extends EncodeOptions {
   golden?: readonly Readonly<Record<string, Tensor>>[]
   /** Shapes of seeded inputs whose dimensions are open. */
   shapes?: Readonly<Record<string, readonly number[]>>
+  /**
+   * A package that everybody who opens this one has: weights near its weights are packed as differences. It must not need a base
+   * itself. Where nothing is smaller for it, the package needs none.
+   */
+  base?: Source
   /** Ed25519 secret keys to sign with. */
   secretKeys?: readonly Uint8Array[]
   /** The runtimes that give and confirm the reference outputs. Default: onnxruntime in Node, native and WASM. */
@@ -91,15 +99,19 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
     onProgress,
   })
   const parts = [splitWeights(model, locations), ...goldenParts(reference)]
+  const base = options.base && (await loadBase(options.base, { signal, onProgress }))
+  const partners = base ? partnersOf(locations, base) : []
   const startedAt = performance.now()
-  const layout = await layOut(parts, model, locations, { effort, signal, onProgress })
+  const layout = await layOut(parts, model, locations, partners, { effort, signal, onProgress })
   const encodeMs = performance.now() - startedAt
+  const needsBase = layout.chunks.some((chunk) => chunk.base.length > 0)
   const [skeleton, ...golden] = layout.plain
   const manifest: Omit<Manifest, 'chunks'> = {
     name: options.name,
     release: options.release ?? 1,
     generator: `hardpack ${version}`,
-    critical: [],
+    critical: needsBase ? [BASE_FEATURE] : [],
+    base: needsBase ? base?.entry : undefined,
     license: options.license ?? '',
     graphs: [
       {
@@ -120,15 +132,15 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
   // Digests of what one decoder gives are checked on what the other gives when the file is read back below.
   const decoder = typescriptDecoder()
   const chunks = []
-  for (const [index, { codec, rawLength, bytes }] of layout.chunks.entries()) {
+  for (const [index, { codec, rawLength, bytes, base: ranges }] of layout.chunks.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'decode and compare', done: index, total: layout.chunks.length })
     const raw = new Uint8Array(rawLength)
-    await decoder.decode(codec, bytes, raw)
-    chunks.push({ codec, rawLength, bytes, rawDigest: await sha256(raw) })
+    await decoder.decode(codec, bytes, raw, ranges.length > 0 ? base?.bytesOf(ranges) : undefined)
+    chunks.push({ codec, rawLength, bytes, rawDigest: await sha256(raw), base: ranges })
   }
   const bytes = await writePackage(manifest, chunks, { secretKeys: options.secretKeys })
-  const again = await unpack(bytesSource(bytes), { trust: 'unsigned', signal })
+  const again = await unpack(bytesSource(bytes), { trust: 'unsigned', base: options.base, signal })
   if (!equal(again, model)) {
     throw new HardpackError('CHUNK_CORRUPT', 'The package expected to decode to the model, got other bytes.', {
       hint: 'This is a fault of hardpack: please report the model.',
@@ -159,6 +171,13 @@ function checkOptions({ name, license = '', release = 1, effort }: PackOptions):
       hint: 'Count releases up from 1.',
     })
   }
+}
+
+function partnersOf(locations: readonly WeightLocation[], base: LoadedBase): (Partner | undefined)[] {
+  const named = locations.map(({ name, dtype, shape }) => ({ name: reportName(name), dtype, shape }))
+  return pairTensors(named, base.tensors).map((tensor) => {
+    return tensor && { ranges: tensor.ranges, bytes: base.bytesOf(tensor.ranges) }
+  })
 }
 
 function tensorEntries(

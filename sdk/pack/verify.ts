@@ -7,6 +7,11 @@ import { withDecoder } from '../open/decoder.ts'
 import { decodeChunks, onnxFile } from '../open/load.ts'
 import { readOptions, type TrustOptions } from '../open/trust.ts'
 
+export interface VerifyOptions extends TrustOptions, CallOptions {
+  /** The package that this one was packed against, where it needs one. */
+  base?: Source
+}
+
 export interface Verified {
   readonly opened: OpenedPackage
 }
@@ -20,7 +25,7 @@ export interface Verified {
  * const { opened } = await verify(bytesSource(bytes), { trustedKeys: [publicKey] })
  * opened.manifest.name
  */
-export async function verify(source: Source, options: TrustOptions & CallOptions = {}): Promise<Verified> {
+export async function verify(source: Source, options: VerifyOptions = {}): Promise<Verified> {
   const { opened } = await rebuild(source, options)
   return { opened }
 }
@@ -30,19 +35,20 @@ export async function verify(source: Source, options: TrustOptions & CallOptions
  *
  * @throws HardpackError whatever `verify` throws: nothing that does not verify is unpacked.
  */
-export async function unpack(source: Source, options: TrustOptions & CallOptions = {}): Promise<Uint8Array> {
+export async function unpack(source: Source, options: VerifyOptions = {}): Promise<Uint8Array> {
   const { files } = await rebuild(source, options)
   return files[0]
 }
 
 async function rebuild(
   source: Source,
-  options: TrustOptions & CallOptions,
+  options: VerifyOptions,
 ): Promise<Verified & { /** One for each graph; the main graph first. */ files: Uint8Array[] }> {
   const opened = await readPackage(source, readOptions(options))
   await checkPadding(source, opened, options.signal)
+  const base = options.base && (() => options.base as Source)
   const arena = await withDecoder(opened.manifest, {}, nodeWorkers, (decoder) =>
-    decodeChunks(source, opened, decoder, options),
+    decodeChunks(source, opened, decoder, { ...options, base }),
   )
   const files: Uint8Array[] = []
   for (const graph of opened.manifest.graphs) {

@@ -32,7 +32,7 @@ export async function chunkSeeds(): Promise<Uint8Array[]> {
 export async function tableSeeds(): Promise<Uint8Array[]> {
   const seeds: Uint8Array[] = []
   for (const symbols of [1, 2, 7, 256]) {
-    const frequencies = frequenciesOf(Array.from({ length: symbols }, (_, i) => 1 + (i % 5)))
+    const frequencies = frequenciesOf(Float64Array.from({ length: symbols }, (_, i) => 1 + (i % 5)))
     seeds.push(concat([Uint8Array.of(FREQUENCIES), new Uint8Array(frequencies.buffer)]))
   }
   for (const { codec, rawLength, bytes } of await chunks()) {
