@@ -9,7 +9,7 @@
 import { ELEMENTS, isFloat, planesOf } from '../weights/elements.ts'
 import { historyTable, type Lines, predict, shiftOf, stepOf, UNIT_BITS, unitsOf } from '../weights/lines.ts'
 import { readPlanes } from './planes.ts'
-import { BLOCK, blockDecoder, LANES, MAX_TABLES, STATE_BYTES, TOTAL } from './rans.ts'
+import { BLOCK, blockDecoder, buildTable, LANES, MAX_TABLES, STATE_BYTES, TOTAL } from './rans.ts'
 
 /** The elements of a tile, which lie from `at` on in the block. */
 export interface Box {
@@ -37,8 +37,6 @@ export interface Circuit {
 
 export interface Kernel {
   readonly name: string
-  /** Decoding tables, one after the other (`buildTable`). */
-  readonly tables: Uint32Array
   /** Of a tile: rows, columns and inner, one after the other. */
   readonly latents: Uint8Array
   /** The encoded block: states, words, planes. */
@@ -47,6 +45,13 @@ export interface Kernel {
   /** A class an element, in coded order. */
   readonly classes: Uint8Array
 
+  /**
+   * Builds the decoding table of this number.
+   *
+   * @param frequencies of 256 symbols
+   * @throws HardpackError `CHUNK_CORRUPT` unless they sum to 2^12 exactly.
+   */
+  setTable(number: number, frequencies: Uint16Array): void
   /** Begins a block: its states, and the number of its words. */
   begin(words: number): void
   /** Writes the classes of a tile: min(255, the sum of its three latents). */
@@ -155,11 +160,11 @@ export function typescriptKernel(decoderOf = blockDecoder): Kernel {
 
   return {
     name: 'typescript',
-    tables,
     latents,
     input,
     escapes,
     classes,
+    setTable: (number, frequencies) => buildTable(frequencies, tables.subarray(number * TOTAL, (number + 1) * TOTAL)),
     begin: coder.begin,
     end: coder.end,
     spread(box) {

@@ -21,6 +21,13 @@ export const STATE_BYTES = 4 * LANES
 export const MAX_TABLES = 64
 export const SYMBOLS = 256
 
+/** @throws HardpackError `CHUNK_CORRUPT` unless the frequencies of a table sum to 2^12 exactly. */
+export function checkFrequencies(frequencies: Uint16Array): void {
+  let sum = 0
+  for (const frequency of frequencies) sum += frequency
+  if (sum !== TOTAL) throw corrupt(`frequencies that sum to ${TOTAL}, got ${sum}`)
+}
+
 /**
  * Writes a decoding table: entry x mod 2^12 holds (f − 1) << 20 | (slot − cum) << 8 | symbol.
  *
@@ -28,9 +35,7 @@ export const SYMBOLS = 256
  * @throws HardpackError `CHUNK_CORRUPT` unless they sum to 2^12 exactly.
  */
 export function buildTable(frequencies: Uint16Array, entries: Uint32Array): void {
-  let sum = 0
-  for (const frequency of frequencies) sum += frequency
-  if (sum !== TOTAL) throw corrupt(`frequencies that sum to ${TOTAL}, got ${sum}`)
+  checkFrequencies(frequencies)
   let slot = 0
   for (let symbol = 0; symbol < frequencies.length; symbol++) {
     const frequency = frequencies[symbol]

@@ -5,12 +5,13 @@ import { isFloat } from '../weights/elements.ts'
 import { historyTable, type Lines, MAX_LAGS, MAX_LINE_SETS, SHIFTS, STEPS } from '../weights/lines.ts'
 import { KERNEL } from './kernel.generated.ts'
 import { INPUT_BYTES, type Kernel, LATENT_BYTES } from './kernel.ts'
-import { BLOCK, MAX_TABLES, TOTAL } from './rans.ts'
+import { BLOCK, checkFrequencies, SYMBOLS } from './rans.ts'
 
 const PAGES = 40
 
 interface Exports {
   offset(index: number): number
+  setTable(number: number): void
   begin(words: number): void
   spread(at: number, rows: number, columns: number, inner: number, axis: number): void
   decode(at: number, count: number, float: boolean, first: number, last: number, center: number): void
@@ -53,6 +54,7 @@ async function instantiate(): Promise<{ buffer: ArrayBuffer; exports: Exports }>
  */
 export async function wasmKernel(): Promise<Kernel> {
   const { buffer, exports: kernel } = await instantiate()
+  const frequencies = new Uint16Array(buffer, kernel.offset(0), SYMBOLS)
   const symbols = new Uint8Array(buffer, kernel.offset(3), BLOCK)
   const output = new Uint8Array(buffer, kernel.offset(6), 4 * BLOCK)
   const natural = new Uint8Array(buffer, kernel.offset(7), 4 * BLOCK)
@@ -73,11 +75,15 @@ export async function wasmKernel(): Promise<Kernel> {
 
   return {
     name: 'wasm',
-    tables: new Uint32Array(buffer, kernel.offset(0), MAX_TABLES * TOTAL),
     latents: new Uint8Array(buffer, kernel.offset(1), LATENT_BYTES),
     classes: new Uint8Array(buffer, kernel.offset(2), BLOCK),
     escapes: new Uint16Array(buffer, kernel.offset(4), BLOCK),
     input: new Uint8Array(buffer, kernel.offset(5), INPUT_BYTES),
+    setTable(number, own) {
+      checkFrequencies(own)
+      frequencies.set(own)
+      kernel.setTable(number)
+    },
     begin: kernel.begin,
     end: () => kernel.end() === 1,
     spread: ({ at, rows, columns, inner, axis }) => kernel.spread(at, rows, columns, inner, axis),

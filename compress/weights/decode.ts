@@ -4,7 +4,7 @@ import { inflate } from '../bytes/inflate.ts'
 import { unmix } from '../bytes/mix.ts'
 import type { Box, Kernel } from '../coder/kernel.ts'
 import { readPlanes } from '../coder/planes.ts'
-import { buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
+import { STATE_BYTES } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
 import { ELEMENTS, INDEX, isFloat, NIBBLE, planesLength, planesOf } from './elements.ts'
 import { DEFLATE, MIX, RAW, type Stream } from './header.ts'
@@ -108,7 +108,7 @@ function decodeBlock(work: Work, tiles: readonly Tile<Placed>[], words: number):
 function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uint8Array, base?: Uint8Array): void {
   const { method, placed, bytes } = section
   stream.tables.forEach((table, i) => {
-    buildTable(table, kernel.tables.subarray(i * TOTAL, (i + 1) * TOTAL))
+    kernel.setTable(i, table)
   })
   const work: Work = { kernel, stream, method, out, base, escaped: 0 }
   let position = 0

@@ -17,6 +17,7 @@ import {
   costsOf,
   deadScale,
   eachClass,
+  expectedHistogram,
   type Fit,
   type Grid,
   gridOf,
@@ -105,10 +106,12 @@ function settle(stream: number, samples: readonly Sample[], effort: Effort): Set
 
 const sizesOf = ({ latents }: Pick<Fit, 'latents'>): number[] => latents.map(({ length }) => length)
 
-/** Sets of tables without lines, at most `most`: every member gets its own. */
-function chooseSets(members: readonly Member[], { grid, origins }: Setting, most: number): Leaves {
+/** Sets of tables without lines, at most `most`: every member gets its own. With costs, of expected histograms under these. */
+function chooseSets(members: readonly Member[], { grid, origins }: Setting, most: number, softly?: Int32Array): Leaves {
   const leaves = leavesOf(
-    members.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins)),
+    members.map(({ sample, fit }) =>
+      softly ? expectedHistogram(sample, fit, softly, grid, origins) : histogramOf(sample, fit, grid, origins),
+    ),
     most,
   )
   members.forEach((member, i) => {
@@ -139,8 +142,11 @@ function learnScales(stream: number, samples: readonly Sample[], setting: Settin
     fits.sort((a, b) => a.bits - b.bits)
     return { sample, fits, fit: fits[0], set: 0 }
   })
+  const most = mostSets(stream, effort, 0)
   for (let round = 0; round < ROUNDS[effort]; round++) {
-    const { sets } = chooseSets(members, setting, mostSets(stream, effort, 0))
+    // Soft, then hard: at first the tables are those expected over all classes that a row may have.
+    const soft = round === 0 && effort !== 'fast'
+    const { sets } = chooseSets(members, setting, most, soft ? costs : undefined)
     for (const [set, histogram] of sets.entries()) {
       const own = costsOf(histogram, grid, origins)
       for (const { sample, fit, set: chosen } of members) {

@@ -57,6 +57,8 @@ const LEAST_SHARE = 4
 const ESCAPE_PRICE = 5 * BIT
 /** Scale of a row without a single finite, nonzero element, until a base is known. */
 export const SILENT = 0x7fff
+/** Below this a class counts as impossible. */
+const LEAST_PROBABILITY = 1 / 64
 /** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
 const REACH = 3
 const CANDIDATES = 2 * REACH + 3
@@ -265,9 +267,17 @@ function medianOf(latent: Int16Array): number {
   return latent.slice().sort()[latent.length >> 1]
 }
 
-/** One step of coordinate descent on one axis; sets the fit's bits. */
-export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
-  const { values, addends } = sample
+/** What each latent of an axis would cost at each candidate: its value and up to three steps around, the common value, and death. */
+interface Scores {
+  /** CANDIDATES for each latent. */
+  readonly costs: Float64Array
+  /** Around what the steps are. */
+  readonly from: Int16Array
+  readonly common: number
+  readonly dead: number
+}
+
+function scoresOf({ values, addends }: Sample, fit: Fit, axis: number, costs: Int32Array): Scores {
   const moves = addends.length > 0
   const [a, b, d] = fit.latents
   const latent = fit.latents[axis]
@@ -305,6 +315,13 @@ export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Arra
       }
     }
   }
+  return { costs: scores, from, common, dead }
+}
+
+/** One step of coordinate descent on one axis; sets the fit's bits. */
+export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
+  const latent = fit.latents[axis]
+  const { costs: scores, from, common, dead } = scoresOf(sample, fit, axis, costs)
   const known = latentBits(latent)
   const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
   const count = mayDie ? CANDIDATES : CANDIDATES - 1
@@ -325,9 +342,52 @@ export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Arra
     flat += scores[at * CANDIDATES + CANDIDATES - 2]
   }
   const price = 16 * BIT + latent.length * LATENT_PRICE
-  const few = values.length < LEAST_SHARE * latent.length
+  const few = sample.values.length < LEAST_SHARE * latent.length
   if ((few || flat <= chosen + price) && latent.length > 1) latent.fill(common)
   fit.bits = (few ? flat : Math.min(flat, chosen + price)) / BIT
+}
+
+/**
+ * The expected histogram: every row stands under each of the classes around its own with the probability that it has it, given its
+ * elements. Short rows, which could as well have the class beside theirs, so do not make the tables too sure of themselves.
+ */
+export function expectedHistogram(
+  sample: Sample,
+  fit: Fit,
+  costs: Int32Array,
+  grid: Grid,
+  origins: readonly number[],
+): Float64Array {
+  const { values, signs } = sample
+  const [a, b, d] = fit.latents
+  const { costs: scores, from } = scoresOf(sample, fit, 0, costs)
+  const counts = new Float64Array(SYMBOLS * tablesOf(grid))
+  const width = b.length * d.length
+  const float = isFloat(grid.stream)
+  const steps = 2 * REACH + 1
+  for (let r = 0; r < a.length; r++) {
+    const own = scores.subarray(r * CANDIDATES, r * CANDIDATES + steps)
+    const least = own.reduce((x, y) => Math.min(x, y))
+    const weights = a[r] >= DEAD ? [] : Array.from(own, (score) => 2 ** ((least - score) / BIT))
+    const sum = weights.reduce((x, y) => x + y, 0)
+    // A row with hardly a doubt, or a dead one, has the class that it has.
+    const possible = weights.flatMap((weight, j) =>
+      weight > sum * LEAST_PROBABILITY ? [{ step: from[r] + j - REACH - a[r], weight: weight / sum }] : [],
+    )
+    const likely = possible.length > 0 ? possible : [{ step: 0, weight: 1 }]
+    const total = likely.reduce((x, { weight }) => x + weight, 0)
+    for (let i = 0; i < width; i++) {
+      const place = r * width + i
+      const base = a[r] + b[Math.floor(i / d.length)] + d[i % d.length]
+      for (const { step, weight } of likely) {
+        const cls = classOf(base + step, sample.addends.length > 0 ? sample.addends[place] : 0, grid)
+        const value = values[place]
+        const symbol = float ? 2 * magnitudeOf(value, cls, origins) + signs[place] : value
+        counts[SYMBOLS * tableOf(grid, cls) + symbol] += weight / total
+      }
+    }
+  }
+  return counts
 }
 
 export function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {

@@ -73,9 +73,13 @@ export function codeTable(
     levels[symbol] = level
     changes[symbol] = level - base
   }
-  const frequencies = Uint16Array.from(levels, (level) => FREQUENCIES[level])
+  const frequencies = new Uint16Array(SYMBOLS)
   const mode = modeOf(levels)
-  const others = frequencies.reduce((sum, frequency) => sum + frequency, -frequencies[mode])
+  let others = -FREQUENCIES[levels[mode]]
+  for (let symbol = 0; symbol < SYMBOLS; symbol++) {
+    frequencies[symbol] = FREQUENCIES[levels[symbol]]
+    others += frequencies[symbol]
+  }
   if (others >= TOTAL) throw corrupt(`frequencies below ${TOTAL} beside the largest, got ${others}`)
   frequencies[mode] = TOTAL - others
   return { levels, frequencies }
@@ -88,12 +92,14 @@ export function codeTable(
  * @param center the symbol of 0
  */
 function widened(levels: Uint8Array, center: number): Uint8Array {
-  return Uint8Array.from({ length: SYMBOLS }, (_, symbol) => {
+  const wide = new Uint8Array(SYMBOLS)
+  for (let symbol = 0; symbol < SYMBOLS; symbol++) {
     const x = center === 0 ? (symbol << 24) >> 24 : symbol - center
-    const from = Math.sign(x) * ((Math.abs(x) * 181 + 128) >> 8)
-    const level = levels[(from + center) & (SYMBOLS - 1)]
-    return level > 2 ? level - 2 : level
-  })
+    const size = (Math.abs(x) * 181 + 128) >> 8
+    const level = levels[(center + (x < 0 ? -size : size)) & (SYMBOLS - 1)]
+    wide[symbol] = level > 2 ? level - 2 : level
+  }
+  return wide
 }
 
 /**

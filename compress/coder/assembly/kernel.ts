@@ -37,11 +37,12 @@ const HISTORIES: usize = BINS + 16
 const SOURCES: usize = HISTORIES + 1024
 const MEANS: usize = SOURCES + 32
 const SPREADS: usize = MEANS + 128
-const END: usize = SPREADS + 128
+const FREQUENCIES: usize = SPREADS + 128
+const END: usize = FREQUENCIES + 512
 
 /** Where each scratch array begins, so that the caller need not repeat the sums. */
 export function offset(index: i32): usize {
-  if (index == 0) return TABLES
+  if (index == 0) return FREQUENCIES
   if (index == 1) return LATENTS
   if (index == 2) return CLASSES
   if (index == 3) return SYMBOLS
@@ -60,6 +61,26 @@ export function offset(index: i32): usize {
 
 for (let slot: u32 = 0; slot < 4096; slot++) {
   store<u32>(TABLES + IDENTITY * TABLE_BYTES + 4 * slot, (4095 << 20) | (slot << 8))
+}
+
+/** Builds a decoding table from FREQUENCIES, which sum to 2^12. */
+export function setTable(number: usize): void {
+  let to: usize = TABLES + number * TABLE_BYTES
+  const end: usize = to + TABLE_BYTES
+  // Whole vectors run over the end of each symbol's entries; what follows the table is not ours.
+  const next = v128.load(end)
+  const step = i32x4.splat(4 << 8)
+  for (let symbol: u32 = 0; symbol < 256; symbol++) {
+    const frequency: usize = load<u16>(FREQUENCIES + 2 * symbol)
+    if (frequency == 0) continue
+    let entries = v128.or(i32x4.splat(((<u32>frequency - 1) << 20) | symbol), i32x4(0, 1 << 8, 2 << 8, 3 << 8))
+    for (let i: usize = 0; i < frequency; i += 4) {
+      v128.store(to + 4 * i, entries)
+      entries = i32x4.add(entries, step)
+    }
+    to += 4 * frequency
+  }
+  v128.store(end, next)
 }
 
 /** Every sum of an element of `a` and one of `b`, saturated; stores run over the end by up to 15 bytes. */
