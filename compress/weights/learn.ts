@@ -6,7 +6,7 @@
 
 import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
 import type { Effort } from '../types.ts'
-import { BYTE, isFloat, QUARTERS } from './elements.ts'
+import { BYTE, DELTA16, isFloat, QUARTERS } from './elements.ts'
 import { contextsOf, proposeLines, spreadsOf } from './fit-lines.ts'
 import { DEAD_CLASSES, SATURATED } from './header.ts'
 import { bitsUnder, costsUnder, type Leaves, leavesOf, ownBits } from './leaves.ts'
@@ -421,7 +421,8 @@ function learnIntegers(stream: number, samples: readonly Sample[], effort: Effor
   )
   const tables = tablesIn(total)
   const used = tables.findLastIndex((table) => table.some((count) => count > 0)) + 1
-  return { plans, counts: tables.slice(0, used), origins, bins: new Uint8Array(STEPS) }
+  const whole = stream >= DELTA16 ? QUARTERS * Math.ceil(used / QUARTERS) : used
+  return { plans, counts: tables.slice(0, whole), origins, bins: new Uint8Array(STEPS) }
 }
 
 /** Learns the circuits of all segments of one stream. */

@@ -14,7 +14,7 @@ import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, SATURATED, ZERO } from './header.ts'
 
 /** A segment as learning sees it. */
 export interface Sample {
-  /** `top` of a float; the symbol of an integer. */
+  /** `top` of a float; the symbol of an integer; of a difference its symbol and, above that, the quarter octave of its base. */
   readonly values: Uint16Array
   /** 1 where a float is negative; empty for integers. */
   readonly signs: Uint8Array
@@ -32,7 +32,9 @@ export interface Fit {
 
 const CLASSES = DEAD_CLASSES
 /** Classes of integers: half octaves. */
-export const INTEGER_CLASSES = 20
+const INTEGER_CLASSES = 20
+/** Classes of differences, each of which has four tables. */
+const DELTA_CLASSES = 12
 /** Latents from here on make all their elements dead. */
 const DEAD = 512
 /** The latent of a dead row: its elements have the last class, whatever the others say. */
@@ -86,9 +88,10 @@ function integerOf(stream: number, symbol: number): number {
 
 export function gridOf(stream: number): Grid {
   if (!isFloat(stream)) {
-    const energy = Float64Array.from({ length: SYMBOLS }, (_, symbol) => integerOf(stream, symbol) ** 2 + 1 / 12)
-    const classes = INTEGER_CLASSES
-    return { stream, values: SYMBOLS, steps: 2, classes, energy, base: 0, dead: undefined, settled: false }
+    const values = stream >= DELTA16 ? QUARTERS * SYMBOLS : SYMBOLS
+    const energy = Float64Array.from({ length: values }, (_, value) => integerOf(stream, value & 255) ** 2 + 1 / 12)
+    const classes = stream >= DELTA16 ? DELTA_CLASSES : INTEGER_CLASSES
+    return { stream, values, steps: 2, classes, energy, base: 0, dead: undefined, settled: false }
   }
   const values = stream === FLOAT16 ? 128 : 1024
   const infinite = values - 4
@@ -195,11 +198,16 @@ export function magnitudeOf(top: number, cls: number, origins: readonly number[]
   return magnitude > ESCAPE && magnitude < SYMBOLS / 2 ? magnitude : ESCAPE
 }
 
-/** Tables that a histogram holds: of floats those of the quarter octaves, then that of the dead; of integers one a class. */
-const tablesOf = (grid: Grid): number => (isFloat(grid.stream) ? QUARTERS + 1 : grid.classes)
+/** Tables that a histogram holds: of floats those of the quarter octaves, then that of the dead; of others those of all classes. */
+function tablesOf({ stream, classes }: Grid): number {
+  if (isFloat(stream)) return QUARTERS + 1
+  return stream >= DELTA16 ? QUARTERS * classes : classes
+}
 
-const tableOf = (grid: Grid, cls: number): number =>
-  isFloat(grid.stream) ? (cls < DEAD_CLASSES ? cls & 3 : QUARTERS) : cls
+function tableOf({ stream }: Grid, cls: number, value: number): number {
+  if (isFloat(stream)) return cls < DEAD_CLASSES ? cls & 3 : QUARTERS
+  return stream >= DELTA16 ? QUARTERS * cls + (value >> 8) : cls
+}
 
 /** How often each symbol occurs under each table: entry 256 · table + symbol. */
 export function histogramOf(sample: Sample, fit: Fit, grid: Grid, origins: readonly number[]): Float64Array {
@@ -207,8 +215,8 @@ export function histogramOf(sample: Sample, fit: Fit, grid: Grid, origins: reado
   const counts = new Float64Array(SYMBOLS * tablesOf(grid))
   const float = isFloat(grid.stream)
   eachClass(sample, fit, grid, (i, cls) => {
-    const symbol = float ? 2 * magnitudeOf(values[i], cls, origins) + signs[i] : values[i]
-    counts[SYMBOLS * tableOf(grid, cls) + symbol]++
+    const symbol = float ? 2 * magnitudeOf(values[i], cls, origins) + signs[i] : values[i] & 255
+    counts[SYMBOLS * tableOf(grid, cls, values[i]) + symbol]++
   })
   return counts
 }
@@ -235,7 +243,7 @@ export function costsOf(histogram: Float64Array, grid: Grid, origins: readonly n
   for (let value = 0; value < grid.values; value++) {
     for (let cls = 0; cls < most; cls++) {
       const at = value * STRIDE + PAD + cls + (cls < DEAD_CLASSES ? 0 : GAP)
-      costs[at] = bits[tableOf(grid, cls)][float ? magnitudeOf(value, cls, origins) : value]
+      costs[at] = bits[tableOf(grid, cls, value)][float ? magnitudeOf(value, cls, origins) : value & 255]
     }
   }
   if (grid.stream >= DELTA16) padEnds(costs, grid)
@@ -382,8 +390,8 @@ export function expectedHistogram(
       for (const { step, weight } of likely) {
         const cls = classOf(base + step, sample.addends.length > 0 ? sample.addends[place] : 0, grid)
         const value = values[place]
-        const symbol = float ? 2 * magnitudeOf(value, cls, origins) + signs[place] : value
-        counts[SYMBOLS * tableOf(grid, cls) + symbol] += weight / total
+        const symbol = float ? 2 * magnitudeOf(value, cls, origins) + signs[place] : value & 255
+        counts[SYMBOLS * tableOf(grid, cls, value) + symbol] += weight / total
       }
     }
   }
