@@ -103,6 +103,30 @@ test('both kernels make the same of any bytes, at sizes around vector widths, li
   }
 })
 
+test('predictions saturate', () => {
+  const lines: Lines = {
+    axis: 0,
+    lags: [1, 2, 3, 4, 5, 6, 7, 8],
+    perLine: false,
+    mean: new Int8Array(8).fill(127),
+    spread: new Int8Array(0),
+    shifts: new Int8Array(0),
+  }
+  const box = { at: 0, rows: 20, columns: 19, inner: 1, axis: 0 }
+  const circuit = { stream: BYTE, first: 0, last: 1, center: 0, bins: new Uint8Array(16), lines }
+  for (const kernel of kernels) {
+    // The first line is 127; the others add nothing to what they expect.
+    kernel.setTable(0, new Uint16Array(256).fill(TOTAL, 127, 128))
+    kernel.setTable(1, new Uint16Array(256).fill(TOTAL, 0, 1))
+    kernel.latents.fill(1, 0, 20).fill(0, 0, 1).fill(0, 20, 40)
+    kernel.input.fill(1)
+    kernel.begin(0)
+    kernel.spread(box)
+    kernel.decode(box, circuit)
+    assert.deepEqual(kernel.elements(box, 1).slice(), new Uint8Array(20 * 19).fill(127))
+  }
+})
+
 test('both kernels say when escapes run out', () => {
   const table = new Uint16Array(256)
   table[2] = TOTAL - 1
