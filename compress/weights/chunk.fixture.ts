@@ -183,7 +183,9 @@ function drawTile(
       let was = 0
       for (let byte = 0; byte < bytes; byte++) was += base[offset + index * bytes + byte] * 256 ** byte
       const exponent = Math.floor(was / 2 ** (bytes === 4 ? 23 : slope.half ? 10 : 7)) % (slope.half ? 32 : 256)
-      table = first + clamp(q + slope.offset - slope.steps * exponent, 0, last - first)
+      const quarter = Math.floor(was / 2 ** (bytes === 4 ? 21 : slope.half ? 8 : 5)) % 4
+      const fours = Math.floor((last - first + 1) / 4)
+      table = first + 4 * clamp(q + slope.offset - slope.steps * exponent, 0, fours - 1) + quarter
       symbol = drawn.symbol(table)
       const difference = symbol === 0 ? drawn.escape(width - plan.lowBits) : symbol - 128
       const half = 2 ** (width - 1)

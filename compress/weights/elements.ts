@@ -50,7 +50,7 @@ export const ELEMENTS: readonly Element[] = [
 /** Whether a stream's symbols are signs and tops: their tables come in fours, one a quarter octave. */
 export const isFloat = (stream: number): boolean => stream <= FLOAT16
 
-/** Tables of floats come in fours, one for each quarter octave of the class. */
+/** Tables of floats come in fours, one for each quarter octave of the class; those of differences, for each of the base. */
 export const QUARTERS = 4
 
 /** The most low bits that a stream may choose. */

@@ -105,14 +105,20 @@ function walk(
       const value = source.values[place]
       walked.lanes[to] = at % LANES
       if (source.rests.length > 0) walked.rests[to] = source.rests[place]
-      if (!isFloat(number)) {
-        const most = stream.tables.length - 1 - first
-        const moved = source.addends.length > 0 ? cls + source.addends[place] : cls + shift
-        walked.choice[to] = first + (lines || number >= DELTA16 ? Math.max(0, Math.min(most, moved)) : cls)
-        walked.symbols[to] = (value - (lines ? unitsOf(mean) : 0)) & 255
-        if (lines) history[i] = ((value << 24) >> 24) << UNIT_BITS
+      if (number >= DELTA16) {
+        const fours = (stream.tables.length - first) >> 2
+        const moved = Math.max(0, Math.min(fours - 1, cls + source.addends[place]))
+        walked.choice[to] = first + QUARTERS * moved + (value >> 8)
+        walked.symbols[to] = value & 255
         const difference = source.escapes.get(place)
         if (difference !== undefined) escapes.push(difference)
+        continue
+      }
+      if (!isFloat(number)) {
+        const most = stream.tables.length - 1 - first
+        walked.choice[to] = first + (lines ? Math.max(0, Math.min(most, cls + shift)) : cls)
+        walked.symbols[to] = (value - (lines ? unitsOf(mean) : 0)) & 255
+        if (lines) history[i] = ((value << 24) >> 24) << UNIT_BITS
         continue
       }
       const dead = cls >= DEAD_CLASSES

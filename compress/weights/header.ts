@@ -60,7 +60,7 @@ export interface Slope {
   readonly half: boolean
   /** Classes an octave of the base: 0, 1 or 2. */
   readonly steps: number
-  /** class = min(255, a + b + d) + offset - steps · exponent, kept within the tables. */
+  /** class = min(255, a + b + d) + offset - steps · exponent, kept within the tables (`delta.ts`). */
   readonly offset: number
 }
 
@@ -300,7 +300,7 @@ function codeStream(
   const living = tables.length - (dead ? 1 : 0)
   const most = float
     ? Math.max(demand.first, demand.firstOfLines + QUARTERS * bins[STEPS - 1]) + QUARTERS - 1
-    : Math.max(demand.first, demand.firstOfLines) + demand.top
+    : Math.max(demand.first, demand.firstOfLines) + (number >= DELTA16 ? QUARTERS - 1 : demand.top)
   if (most >= living) throw corrupt(`a table below ${living}, got ${most}`)
 
   let { lowBits = 0 } = ELEMENTS[number]

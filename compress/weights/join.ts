@@ -1,7 +1,7 @@
 /** From what a kernel has decoded of a tile to the bytes of its segment: palettes, halves of bytes, and bases. */
 
 import { corrupt } from '../corrupt.ts'
-import { bitsOf, orderOf, slopeOf, widthOf } from './delta.ts'
+import { bitsOf, orderOf, tableOf, widthOf } from './delta.ts'
 import type { Palette, Slope } from './header.ts'
 
 /** Where a tile's elements go: `count` of them, the first being element `first` of the segment that begins at `offset` of `out`. */
@@ -57,7 +57,7 @@ function readElement(bytes: Uint8Array, at: number, width: 16 | 32): number {
   return width === 16 ? low : (low | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 }
 
-/** Moves the classes of a tile of a Δ stream by what the base says, and keeps them within the tables. */
+/** Turns the classes of a tile of a Δ stream into tables, counted from the first, by what the base says. */
 export function moveClasses(
   { offset, first, count }: Target,
   stream: number,
@@ -68,7 +68,7 @@ export function moveClasses(
 ): void {
   const width = widthOf(stream)
   for (let i = 0, from = offset + (width / 8) * first; i < count; i++, from += width / 8) {
-    classes[i] = Math.max(0, Math.min(most, classes[i] + slopeOf(slope, readElement(base, from, width), width)))
+    classes[i] = tableOf(slope, classes[i], readElement(base, from, width), width, most)
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
 import type { Effort } from '../types.ts'
-import { BYTE, isFloat, QUARTERS } from './elements.ts'
+import { BYTE, DELTA16, isFloat, QUARTERS } from './elements.ts'
 import { contextsOf, proposeLines, spreadsOf } from './fit-lines.ts'
 import { DEAD_CLASSES, SATURATED } from './header.ts'
 import { bitsUnder, costsUnder, type Leaves, leavesOf, ownBits } from './leaves.ts'
@@ -17,6 +17,7 @@ import {
   costsOf,
   deadScale,
   eachClass,
+  expectedHistogram,
   type Fit,
   type Grid,
   gridOf,
@@ -105,10 +106,12 @@ function settle(stream: number, samples: readonly Sample[], effort: Effort): Set
 
 const sizesOf = ({ latents }: Pick<Fit, 'latents'>): number[] => latents.map(({ length }) => length)
 
-/** Sets of tables without lines, at most `most`: every member gets its own. */
-function chooseSets(members: readonly Member[], { grid, origins }: Setting, most: number): Leaves {
+/** Sets of tables without lines, at most `most`: every member gets its own. With costs, of expected histograms under these. */
+function chooseSets(members: readonly Member[], { grid, origins }: Setting, most: number, softly?: Int32Array): Leaves {
   const leaves = leavesOf(
-    members.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins)),
+    members.map(({ sample, fit }) =>
+      softly ? expectedHistogram(sample, fit, softly, grid, origins) : histogramOf(sample, fit, grid, origins),
+    ),
     most,
   )
   members.forEach((member, i) => {
@@ -139,8 +142,11 @@ function learnScales(stream: number, samples: readonly Sample[], setting: Settin
     fits.sort((a, b) => a.bits - b.bits)
     return { sample, fits, fit: fits[0], set: 0 }
   })
+  const most = mostSets(stream, effort, 0)
   for (let round = 0; round < ROUNDS[effort]; round++) {
-    const { sets } = chooseSets(members, setting, mostSets(stream, effort, 0))
+    // Soft, then hard: at first the tables are those expected over all classes that a row may have.
+    const soft = round === 0 && effort !== 'fast'
+    const { sets } = chooseSets(members, setting, most, soft ? costs : undefined)
     for (const [set, histogram] of sets.entries()) {
       const own = costsOf(histogram, grid, origins)
       for (const { sample, fit, set: chosen } of members) {
@@ -415,7 +421,8 @@ function learnIntegers(stream: number, samples: readonly Sample[], effort: Effor
   )
   const tables = tablesIn(total)
   const used = tables.findLastIndex((table) => table.some((count) => count > 0)) + 1
-  return { plans, counts: tables.slice(0, used), origins, bins: new Uint8Array(STEPS) }
+  const whole = stream >= DELTA16 ? QUARTERS * Math.ceil(used / QUARTERS) : used
+  return { plans, counts: tables.slice(0, whole), origins, bins: new Uint8Array(STEPS) }
 }
 
 /** Learns the circuits of all segments of one stream. */

@@ -14,7 +14,7 @@ import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, SATURATED, ZERO } from './header.ts'
 
 /** A segment as learning sees it. */
 export interface Sample {
-  /** `top` of a float; the symbol of an integer. */
+  /** `top` of a float; the symbol of an integer; of a difference its symbol and, above that, the quarter octave of its base. */
   readonly values: Uint16Array
   /** 1 where a float is negative; empty for integers. */
   readonly signs: Uint8Array
@@ -32,7 +32,9 @@ export interface Fit {
 
 const CLASSES = DEAD_CLASSES
 /** Classes of integers: half octaves. */
-export const INTEGER_CLASSES = 20
+const INTEGER_CLASSES = 20
+/** Classes of differences, each of which has four tables. */
+const DELTA_CLASSES = 12
 /** Latents from here on make all their elements dead. */
 const DEAD = 512
 /** The latent of a dead row: its elements have the last class, whatever the others say. */
@@ -57,6 +59,8 @@ const LEAST_SHARE = 4
 const ESCAPE_PRICE = 5 * BIT
 /** Scale of a row without a single finite, nonzero element, until a base is known. */
 export const SILENT = 0x7fff
+/** Below this a class counts as impossible. */
+const LEAST_PROBABILITY = 1 / 64
 /** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
 const REACH = 3
 const CANDIDATES = 2 * REACH + 3
@@ -84,9 +88,10 @@ function integerOf(stream: number, symbol: number): number {
 
 export function gridOf(stream: number): Grid {
   if (!isFloat(stream)) {
-    const energy = Float64Array.from({ length: SYMBOLS }, (_, symbol) => integerOf(stream, symbol) ** 2 + 1 / 12)
-    const classes = INTEGER_CLASSES
-    return { stream, values: SYMBOLS, steps: 2, classes, energy, base: 0, dead: undefined, settled: false }
+    const values = stream >= DELTA16 ? QUARTERS * SYMBOLS : SYMBOLS
+    const energy = Float64Array.from({ length: values }, (_, value) => integerOf(stream, value & 255) ** 2 + 1 / 12)
+    const classes = stream >= DELTA16 ? DELTA_CLASSES : INTEGER_CLASSES
+    return { stream, values, steps: 2, classes, energy, base: 0, dead: undefined, settled: false }
   }
   const values = stream === FLOAT16 ? 128 : 1024
   const infinite = values - 4
@@ -193,11 +198,16 @@ export function magnitudeOf(top: number, cls: number, origins: readonly number[]
   return magnitude > ESCAPE && magnitude < SYMBOLS / 2 ? magnitude : ESCAPE
 }
 
-/** Tables that a histogram holds: of floats those of the quarter octaves, then that of the dead; of integers one a class. */
-const tablesOf = (grid: Grid): number => (isFloat(grid.stream) ? QUARTERS + 1 : grid.classes)
+/** Tables that a histogram holds: of floats those of the quarter octaves, then that of the dead; of others those of all classes. */
+function tablesOf({ stream, classes }: Grid): number {
+  if (isFloat(stream)) return QUARTERS + 1
+  return stream >= DELTA16 ? QUARTERS * classes : classes
+}
 
-const tableOf = (grid: Grid, cls: number): number =>
-  isFloat(grid.stream) ? (cls < DEAD_CLASSES ? cls & 3 : QUARTERS) : cls
+function tableOf({ stream }: Grid, cls: number, value: number): number {
+  if (isFloat(stream)) return cls < DEAD_CLASSES ? cls & 3 : QUARTERS
+  return stream >= DELTA16 ? QUARTERS * cls + (value >> 8) : cls
+}
 
 /** How often each symbol occurs under each table: entry 256 · table + symbol. */
 export function histogramOf(sample: Sample, fit: Fit, grid: Grid, origins: readonly number[]): Float64Array {
@@ -205,8 +215,8 @@ export function histogramOf(sample: Sample, fit: Fit, grid: Grid, origins: reado
   const counts = new Float64Array(SYMBOLS * tablesOf(grid))
   const float = isFloat(grid.stream)
   eachClass(sample, fit, grid, (i, cls) => {
-    const symbol = float ? 2 * magnitudeOf(values[i], cls, origins) + signs[i] : values[i]
-    counts[SYMBOLS * tableOf(grid, cls) + symbol]++
+    const symbol = float ? 2 * magnitudeOf(values[i], cls, origins) + signs[i] : values[i] & 255
+    counts[SYMBOLS * tableOf(grid, cls, values[i]) + symbol]++
   })
   return counts
 }
@@ -233,7 +243,7 @@ export function costsOf(histogram: Float64Array, grid: Grid, origins: readonly n
   for (let value = 0; value < grid.values; value++) {
     for (let cls = 0; cls < most; cls++) {
       const at = value * STRIDE + PAD + cls + (cls < DEAD_CLASSES ? 0 : GAP)
-      costs[at] = bits[tableOf(grid, cls)][float ? magnitudeOf(value, cls, origins) : value]
+      costs[at] = bits[tableOf(grid, cls, value)][float ? magnitudeOf(value, cls, origins) : value & 255]
     }
   }
   if (grid.stream >= DELTA16) padEnds(costs, grid)
@@ -265,9 +275,17 @@ function medianOf(latent: Int16Array): number {
   return latent.slice().sort()[latent.length >> 1]
 }
 
-/** One step of coordinate descent on one axis; sets the fit's bits. */
-export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
-  const { values, addends } = sample
+/** What each latent of an axis would cost at each candidate: its value and up to three steps around, the common value, and death. */
+interface Scores {
+  /** CANDIDATES for each latent. */
+  readonly costs: Float64Array
+  /** Around what the steps are. */
+  readonly from: Int16Array
+  readonly common: number
+  readonly dead: number
+}
+
+function scoresOf({ values, addends }: Sample, fit: Fit, axis: number, costs: Int32Array): Scores {
   const moves = addends.length > 0
   const [a, b, d] = fit.latents
   const latent = fit.latents[axis]
@@ -305,6 +323,13 @@ export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Arra
       }
     }
   }
+  return { costs: scores, from, common, dead }
+}
+
+/** One step of coordinate descent on one axis; sets the fit's bits. */
+export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
+  const latent = fit.latents[axis]
+  const { costs: scores, from, common, dead } = scoresOf(sample, fit, axis, costs)
   const known = latentBits(latent)
   const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
   const count = mayDie ? CANDIDATES : CANDIDATES - 1
@@ -325,9 +350,52 @@ export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Arra
     flat += scores[at * CANDIDATES + CANDIDATES - 2]
   }
   const price = 16 * BIT + latent.length * LATENT_PRICE
-  const few = values.length < LEAST_SHARE * latent.length
+  const few = sample.values.length < LEAST_SHARE * latent.length
   if ((few || flat <= chosen + price) && latent.length > 1) latent.fill(common)
   fit.bits = (few ? flat : Math.min(flat, chosen + price)) / BIT
+}
+
+/**
+ * The expected histogram: every row stands under each of the classes around its own with the probability that it has it, given its
+ * elements. Short rows, which could as well have the class beside theirs, so do not make the tables too sure of themselves.
+ */
+export function expectedHistogram(
+  sample: Sample,
+  fit: Fit,
+  costs: Int32Array,
+  grid: Grid,
+  origins: readonly number[],
+): Float64Array {
+  const { values, signs } = sample
+  const [a, b, d] = fit.latents
+  const { costs: scores, from } = scoresOf(sample, fit, 0, costs)
+  const counts = new Float64Array(SYMBOLS * tablesOf(grid))
+  const width = b.length * d.length
+  const float = isFloat(grid.stream)
+  const steps = 2 * REACH + 1
+  for (let r = 0; r < a.length; r++) {
+    const own = scores.subarray(r * CANDIDATES, r * CANDIDATES + steps)
+    const least = own.reduce((x, y) => Math.min(x, y))
+    const weights = a[r] >= DEAD ? [] : Array.from(own, (score) => 2 ** ((least - score) / BIT))
+    const sum = weights.reduce((x, y) => x + y, 0)
+    // A row with hardly a doubt, or a dead one, has the class that it has.
+    const possible = weights.flatMap((weight, j) =>
+      weight > sum * LEAST_PROBABILITY ? [{ step: from[r] + j - REACH - a[r], weight: weight / sum }] : [],
+    )
+    const likely = possible.length > 0 ? possible : [{ step: 0, weight: 1 }]
+    const total = likely.reduce((x, { weight }) => x + weight, 0)
+    for (let i = 0; i < width; i++) {
+      const place = r * width + i
+      const base = a[r] + b[Math.floor(i / d.length)] + d[i % d.length]
+      for (const { step, weight } of likely) {
+        const cls = classOf(base + step, sample.addends.length > 0 ? sample.addends[place] : 0, grid)
+        const value = values[place]
+        const symbol = float ? 2 * magnitudeOf(value, cls, origins) + signs[place] : value & 255
+        counts[SYMBOLS * tableOf(grid, cls, value) + symbol] += weight / total
+      }
+    }
+  }
+  return counts
 }
 
 export function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {

@@ -4,6 +4,7 @@
  */
 
 import { SYMBOLS } from '../coder/rans.ts'
+import { topOf, widthOf } from './delta.ts'
 import {
   BYTE,
   DELTA16,
@@ -113,11 +114,6 @@ const SLOPES = [0, 1, 2] as const
 /** Of a hundred thousand differences, those that may escape. */
 const ESCAPED = 0.002
 
-function exponentOf(value: number, method: number, half: boolean): number {
-  if (method === DELTA32) return (value >>> 23) & 255
-  return half ? (value >>> 10) & 31 : (value >>> 7) & 255
-}
-
 function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
   const base = part.base as Uint8Array
   const bits = 8 * ELEMENTS[coding.method].bytes
@@ -133,9 +129,13 @@ function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
     if (upper > -128 && upper < 128) values[i] = upper + 128
     else escapes.set(i, upper < 0 ? upper + 2 ** (bits - lowBits) : upper)
   })
-  const exponents = Float64Array.from(elementsOf(base, bits / 8), (value) => exponentOf(value, coding.method, half))
+  const tops = Array.from(elementsOf(base, bits / 8), (value) => topOf(value, widthOf(coding.method), half))
+  const exponents = Float64Array.from(tops, ({ exponent }) => exponent)
+  tops.forEach(({ quarter }, i) => {
+    values[i] |= quarter << 8
+  })
   const middle = Math.round(exponents.reduce((sum, e) => sum + e, 0) / exponents.length)
-  const steps = slopeOf(differences, exponents)
+  const steps = stepsOf(differences, exponents)
   const slope = { half, steps, offset: steps * middle }
   const addends = Int16Array.from(exponents, (exponent) => steps * (middle - exponent))
   return {
@@ -154,7 +154,7 @@ function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
 }
 
 /** How many half octaves the size of a difference falls for each octave of the base: least squares, to the nearest of the steps. */
-function slopeOf(differences: Float64Array, exponents: Float64Array): number {
+function stepsOf(differences: Float64Array, exponents: Float64Array): number {
   let n = 0
   let x = 0
   let y = 0

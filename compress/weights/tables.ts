@@ -104,10 +104,12 @@ function widened(levels: Uint8Array, center: number): Uint8Array {
 
 /**
  * The levels that the tables of a stream so far let the next one expect: of floats those of the same quarter octave in the set before, of
- * integers those of the class before.
+ * integers and differences those of the class before.
  */
 export function expectedLevels(stream: number, levels: readonly Uint8Array[]): Uint8Array {
-  const before = levels[levels.length - (isFloat(stream) && levels.length >= QUARTERS ? QUARTERS : 1)]
+  const fours = isFloat(stream) || stream >= DELTA16
+  const before = levels[levels.length - (fours && levels.length >= QUARTERS ? QUARTERS : 1)]
   if (!before) return NONE
-  return isFloat(stream) ? before : widened(before, stream >= DELTA16 ? 128 : 0)
+  if (isFloat(stream) || (fours && levels.length < QUARTERS)) return before
+  return widened(before, fours ? 128 : 0)
 }

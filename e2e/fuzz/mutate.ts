@@ -3,7 +3,7 @@
 import { concat, type Rng } from '../../sdk/core/index.ts'
 
 /** Where formats have their edges: blocks, tables, lanes, limits. */
-const NUMBERS = [
+export const NUMBERS = [
   0,
   1,
   2,

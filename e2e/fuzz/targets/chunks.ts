@@ -5,16 +5,18 @@
 
 import assert from 'node:assert/strict'
 import { CODECS, type Decoder, typescriptDecoder, wasmDecoder } from '../../../compress/decode.ts'
-import { layoutOf } from '../../../compress/weights/layout.ts'
+import { type Header, MIX } from '../../../compress/weights/header.ts'
+import { layoutOf, type Section } from '../../../compress/weights/layout.ts'
 import { concat, type Rng } from '../../../sdk/core/index.ts'
 import { varint } from '../mutate.ts'
 import type { FuzzTarget } from '../target.ts'
-import { decisionsOf, encodeDecisions } from './decisions.ts'
+import { decisionsOf, encodeDecisions, encodeHeader, headerOf } from './decisions.ts'
 import { inputReader, unlessCorrupt } from './input.ts'
+import { changeSomewhere } from './values.ts'
 
 /** The longest chunk that is decoded. Layouts are read of any length. */
 const MAX_RAW = 1 << 18
-/** Mixed bytes take about a microsecond a bit. */
+/** Mixed bytes take some microseconds a bit. */
 const MAX_MIXED = 1 << 11
 /** Bytes before and behind the output that no decoder may touch. */
 const GUARD = 32
@@ -54,6 +56,13 @@ export function chunkInput({ codec, rawLength, bytes }: Parts): Uint8Array {
   return concat([Uint8Array.of(codec), varint(rawLength), bytes])
 }
 
+/** How many mixed bytes a chunk says that it has. */
+async function mixedLength({ codec, rawLength, bytes }: Parts): Promise<number> {
+  if (codec !== CODECS.weights) return codec === CODECS.mix ? rawLength : 0
+  const layout = (await unlessCorrupt(() => layoutOf(bytes, rawLength))) ?? []
+  return layout.find(({ method }) => method === MIX)?.count ?? 0
+}
+
 /** One to four decisions changed, added or taken out. */
 function mutateDecisions(decisions: Uint8Array, random: Rng): Uint8Array {
   const mutated = [...decisions]
@@ -83,25 +92,76 @@ function fit(head: Uint8Array, tail: Uint8Array, rawLength: number): Uint8Array 
   return bytes
 }
 
-/** Changes the header of a chunk of weights, and leaves it a header. */
-function mutateHeader(input: Uint8Array, random: Rng): Uint8Array | undefined {
+/** Raw bytes of the segments of `changed`, which came from those of `layout`. */
+function lengthOf(changed: Header, layout: readonly Section[]): number {
+  const placed = layout.flatMap((section) => section.placed).sort((a, b) => a.offset - b.offset)
+  return changed.segments.reduce((sum, { count, latents }, i) => {
+    const { segment, length } = placed[i]
+    const elements = latents.length > 0 ? latents.reduce((product, { length: own }) => product * own, 1) : count
+    return sum + elements * (length / segment.count)
+  }, 0)
+}
+
+interface Weights {
+  readonly rawLength: number
+  readonly header: Uint8Array
+  readonly tail: Uint8Array
+}
+
+type HeaderChange = (weights: Weights, random: Rng) => Weights | undefined
+
+/** One to four decisions of the header's reader change. */
+const changeDecisions: HeaderChange = ({ rawLength, header, tail }, random) => {
+  const decisions = mutateDecisions(decisionsOf(header, rawLength), random)
+  return { rawLength, header: encodeDecisions(decisions, rawLength), tail }
+}
+
+/** One to four values of the header change, and the raw length with them. */
+const changeValues: HeaderChange = ({ rawLength, header, tail }, random) => {
+  try {
+    const bytes = concat([varint(header.length), header, tail])
+    const layout = layoutOf(bytes, rawLength)
+    let changed = headerOf(decisionsOf(header, rawLength), rawLength)
+    for (let left = 1 + random.below(4); left > 0; left--) changed = changeSomewhere(changed, random)
+    const length = lengthOf(changed, layout)
+    if (!(length <= MAX_RAW)) return undefined
+    return { rawLength: length, header: encodeHeader(changed, length), tail }
+  } catch {
+    return undefined // There is no layout to begin with.
+  }
+}
+
+/** One to four bytes behind the header change. */
+const changeTail: HeaderChange = ({ rawLength, header, tail }, random) => {
+  if (tail.length === 0) return undefined
+  const changed = tail.slice()
+  for (let left = 1 + random.below(4); left > 0; left--) changed[random.below(tail.length)] ^= 1 << random.below(8)
+  return { rawLength, header, tail: changed }
+}
+
+const HEADER_CHANGES = [changeDecisions, changeValues, changeTail]
+
+/** Changes a chunk of weights, and leaves it one as far as its layout. */
+function mutateWeights(input: Uint8Array, random: Rng): Uint8Array | undefined {
   const { codec, rawLength, bytes } = partsOf(input)
   if (codec !== CODECS.weights || rawLength > MAX_RAW) return undefined
   const reader = inputReader(bytes)
-  const length = reader.varint()
-  const decisions = decisionsOf(reader.bytes(length), rawLength)
-  const header = encodeDecisions(mutateDecisions(decisions, random), rawLength)
-  const head = concat([varint(header.length), header])
-  return chunkInput({ codec, rawLength, bytes: fit(head, reader.bytes(), rawLength) })
+  const header = reader.bytes(reader.varint())
+  const change = HEADER_CHANGES[random.below(HEADER_CHANGES.length)]
+  const changed = change({ rawLength, header, tail: reader.bytes() }, random)
+  if (!changed) return undefined
+  const head = concat([varint(changed.header.length), changed.header])
+  return chunkInput({ codec, rawLength: changed.rawLength, bytes: fit(head, changed.tail, changed.rawLength) })
 }
 
 export const target: FuzzTarget = {
   maxLength: 1 << 16,
+  // Three decodes, and a layout of up to 4 MiB.
   maxAllocated: 1 << 25,
   async run(input) {
-    const { codec, rawLength, bytes } = partsOf(input)
-    if (codec === CODECS.weights) await unlessCorrupt(() => layoutOf(bytes, rawLength))
-    if (rawLength > (codec === CODECS.mix ? MAX_MIXED : MAX_RAW)) return
+    const parts = partsOf(input)
+    const { codec, rawLength, bytes } = parts
+    if ((await mixedLength(parts)) > MAX_MIXED || rawLength > MAX_RAW) return
     const [ours, twin] = [
       await outcomeOf(decoders[0], codec, bytes, rawLength),
       await outcomeOf(decoders[1], codec, bytes, rawLength),
@@ -112,5 +172,5 @@ export const target: FuzzTarget = {
     const longer = await outcomeOf(decoders[1], codec, concat([bytes, Uint8Array.of(0)]), rawLength)
     assert.equal(longer, undefined, 'accepts a byte more')
   },
-  mutate: mutateHeader,
+  mutate: mutateWeights,
 }

@@ -6,6 +6,7 @@
 
 import { bitReader } from '../../../compress/coder/bit-reader.ts'
 import { bitWriter } from '../../../compress/coder/bit-writer.ts'
+import type { BitCoder } from '../../../compress/coder/bits.ts'
 import { corrupt } from '../../../compress/corrupt.ts'
 import { codeHeader, type Header } from '../../../compress/weights/header.ts'
 
@@ -51,16 +52,26 @@ export function headerOf(decisions: Uint8Array, rawLength: number): Header {
   return codeHeader({ code: next }, rawLength)
 }
 
-/** The encoded header that decisions make, with zeros behind them; up to where it is refused. */
-export function encodeDecisions(decisions: Uint8Array, rawLength: number): Uint8Array {
+/** What `write` encodes, up to where it is refused: a decoder refuses it there as well. */
+function encodedUpToRefusal(write: (coder: BitCoder) => unknown): Uint8Array {
   const writer = bitWriter()
-  const next = decide(decisions, () => 0)
   try {
-    codeHeader({ code: (probability) => writer.code(probability, next()) }, rawLength)
+    write(writer)
   } catch {
-    // What is refused here is refused by a decoder as well.
+    // What was written before is a header all the same.
   }
   return writer.finish()
+}
+
+/** The encoded header that decisions make, with zeros behind them. */
+export function encodeDecisions(decisions: Uint8Array, rawLength: number): Uint8Array {
+  const next = decide(decisions, () => 0)
+  return encodedUpToRefusal(({ code }) => codeHeader({ code: (probability) => code(probability, next()) }, rawLength))
+}
+
+/** An encoded header, whatever rules it breaks. */
+export function encodeHeader(header: Header, rawLength: number): Uint8Array {
+  return encodedUpToRefusal((writer) => codeHeader(writer, rawLength, header))
 }
 
 /** Eight decisions a byte, the first in the lowest bit. */

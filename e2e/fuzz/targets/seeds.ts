@@ -5,7 +5,7 @@ import { deflate, mix } from '../../../compress/bytes/encode.ts'
 import { bitWriter } from '../../../compress/coder/bit-writer.ts'
 import { encodeBlock } from '../../../compress/coder/rans-encode.ts'
 import { CODECS, type EncodedChunk, encodeBytes, encodeWeights } from '../../../compress/index.ts'
-import { samples } from '../../../compress/vectors/samples.ts'
+import { TEXT as NAMES, samples } from '../../../compress/vectors/samples.ts'
 import { frequenciesOf } from '../../../compress/weights/quantise.ts'
 import { concat, rng } from '../../../sdk/core/index.ts'
 import { varint } from '../mutate.ts'
@@ -73,10 +73,11 @@ function ransSeed(seed: number, count: number): Uint8Array {
 
 export async function coderSeeds(): Promise<Uint8Array[]> {
   const texts = [new Uint8Array(0), Uint8Array.of(65), TEXT]
+  const names = new TextEncoder().encode(NAMES)
   const random = rng(1)
   const noise = Uint8Array.from({ length: 300 }, () => random.below(64))
-  const deflated = [...texts, noise].flatMap((text) =>
-    [{ level: 0 }, { level: 9 }, { level: 9, strategy: 4 }].map((options) => ({
+  const deflated = [...texts, names, noise].flatMap((text) =>
+    [{ level: 0 }, ...[0, 2, 3, 4].map((strategy) => ({ level: 9, strategy }))].map((options) => ({
       text,
       bytes: new Uint8Array(deflateRawSync(text, options)),
     })),
