@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { CODECS, type EncodedChunk, encodeBytes, encodeWeights, typescriptDecoder } from '../index.ts'
-import { samples, TEXT } from './samples.ts'
+import { baseBytes, samples, TEXT } from './samples.ts'
 
 const COLUMNS = 112
 
@@ -23,15 +23,16 @@ async function chunks(): Promise<[string, EncodedChunk][]> {
   return made
 }
 
-async function source(name: string, { codec, rawLength, bytes }: EncodedChunk): Promise<string> {
+async function source(name: string, { codec, rawLength, bytes, base }: EncodedChunk): Promise<string> {
   const out = new Uint8Array(rawLength)
-  await typescriptDecoder().decode(codec, bytes, out)
+  await typescriptDecoder().decode(codec, bytes, out, base && baseBytes(rawLength))
   const base64 = Buffer.from(bytes).toString('base64')
   const lines = base64.match(new RegExp(`.{1,${COLUMNS}}`, 'g')) ?? []
   return `  {
     name: '${name}',
     codec: ${codec},
     rawLength: ${rawLength},
+    hasBase: ${base !== undefined},
     sha256: '${createHash('sha256').update(out).digest('hex')}',
     base64: [
 ${lines.map((line) => `      '${line}',\n`).join('')}    ].join(''),
@@ -47,6 +48,8 @@ export interface Vector {
   readonly name: string
   readonly codec: number
   readonly rawLength: number
+  /** Whether it is decoded with \`baseBytes(rawLength)\`. */
+  readonly hasBase: boolean
   /** Of the decoded bytes. */
   readonly sha256: string
   readonly base64: string

@@ -12,9 +12,9 @@ export const ROOM = new URL('../../compress/', import.meta.url).href
 /** Counts by the path of a module in the room. */
 export type Hits = Record<string, Uint32Array>
 
-/** Whether branches of this file of the room are counted: not those of tests, nor of what only tests use, nor of what runs on no Node. */
+/** Whether branches of this file of the room are counted: not those of tests and of what only tests use, nor of what runs on no Node. */
 export function isCounted(path: string): boolean {
-  return path.endsWith('.js') && !/\.(test|generated)\.js$|^(vectors|webgpu)\//.test(path)
+  return path.endsWith('.js') && !/\.(test|fixture|generated)\.js$|^(vectors|webgpu)\//.test(path)
 }
 
 /** The compiled files of the room, without those whose source is gone. */

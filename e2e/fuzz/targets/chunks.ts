@@ -1,6 +1,6 @@
 /**
  * Whole chunks of every codec, by both decoders: they give the same bytes or both refuse, write nowhere else, and accept no
- * byte behind a chunk's end. An input is a codec, a raw length, and the chunk's bytes.
+ * byte behind a chunk's end. An input is a codec, a raw length, perhaps a base, and the chunk's bytes.
  */
 
 import assert from 'node:assert/strict'
@@ -24,12 +24,40 @@ const FILL = 0xa5
 
 const decoders = [typescriptDecoder(), await wasmDecoder()]
 
+interface Parts {
+  readonly codec: number
+  readonly rawLength: number
+  /** As long as the raw bytes. */
+  readonly base?: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+/** Set in the byte of the codec where a base follows: its length, its bytes. What it lacks is 0. */
+const HAS_BASE = 0x80
+
+function partsOf(input: Uint8Array): Parts {
+  const reader = inputReader(input)
+  const first = reader.byte()
+  const codec = first & ~HAS_BASE
+  const rawLength = reader.varint()
+  if (!(first & HAS_BASE) || rawLength > MAX_RAW) return { codec, rawLength, bytes: reader.bytes() }
+  const base = new Uint8Array(rawLength)
+  base.set(reader.bytes(reader.varint()).subarray(0, rawLength))
+  return { codec, rawLength, base, bytes: reader.bytes() }
+}
+
+/** An input of these parts. */
+export function chunkInput({ codec, rawLength, base, bytes }: Parts): Uint8Array {
+  const bases = base ? [varint(base.length), base] : []
+  return concat([Uint8Array.of(base ? codec | HAS_BASE : codec), varint(rawLength), ...bases, bytes])
+}
+
 /** What a decoder makes of a chunk: `undefined` where it refuses. */
-async function outcomeOf(decoder: Decoder, codec: number, bytes: Uint8Array, rawLength: number) {
+async function outcomeOf(decoder: Decoder, { codec, rawLength, base, bytes }: Parts) {
   const guarded = new Uint8Array(rawLength + 2 * GUARD).fill(FILL)
   const out = guarded.subarray(GUARD, GUARD + rawLength)
   const decoded = await unlessCorrupt(async () => {
-    await decoder.decode(codec, bytes, out)
+    await decoder.decode(codec, bytes, out, base)
     return out
   })
   const around = [...guarded.subarray(0, GUARD), ...guarded.subarray(GUARD + rawLength)]
@@ -38,22 +66,6 @@ async function outcomeOf(decoder: Decoder, codec: number, bytes: Uint8Array, raw
     `${decoder.name} wrote outside its output`,
   )
   return decoded
-}
-
-interface Parts {
-  readonly codec: number
-  readonly rawLength: number
-  readonly bytes: Uint8Array
-}
-
-function partsOf(input: Uint8Array): Parts {
-  const reader = inputReader(input)
-  return { codec: reader.byte(), rawLength: reader.varint(), bytes: reader.bytes() }
-}
-
-/** An input of these parts. */
-export function chunkInput({ codec, rawLength, bytes }: Parts): Uint8Array {
-  return concat([Uint8Array.of(codec), varint(rawLength), bytes])
 }
 
 /** How many mixed bytes a chunk says that it has. */
@@ -143,7 +155,7 @@ const HEADER_CHANGES = [changeDecisions, changeValues, changeTail]
 
 /** Changes a chunk of weights, and leaves it one as far as its layout. */
 function mutateWeights(input: Uint8Array, random: Rng): Uint8Array | undefined {
-  const { codec, rawLength, bytes } = partsOf(input)
+  const { codec, rawLength, base, bytes } = partsOf(input)
   if (codec !== CODECS.weights || rawLength > MAX_RAW) return undefined
   const reader = inputReader(bytes)
   const header = reader.bytes(reader.varint())
@@ -151,7 +163,7 @@ function mutateWeights(input: Uint8Array, random: Rng): Uint8Array | undefined {
   const changed = change({ rawLength, header, tail: reader.bytes() }, random)
   if (!changed) return undefined
   const head = concat([varint(changed.header.length), changed.header])
-  return chunkInput({ codec, rawLength: changed.rawLength, bytes: fit(head, changed.tail, changed.rawLength) })
+  return chunkInput({ codec, rawLength: changed.rawLength, base, bytes: fit(head, changed.tail, changed.rawLength) })
 }
 
 export const target: FuzzTarget = {
@@ -160,16 +172,13 @@ export const target: FuzzTarget = {
   maxAllocated: 1 << 25,
   async run(input) {
     const parts = partsOf(input)
-    const { codec, rawLength, bytes } = parts
-    if ((await mixedLength(parts)) > MAX_MIXED || rawLength > MAX_RAW) return
-    const [ours, twin] = [
-      await outcomeOf(decoders[0], codec, bytes, rawLength),
-      await outcomeOf(decoders[1], codec, bytes, rawLength),
-    ]
+    if ((await mixedLength(parts)) > MAX_MIXED || parts.rawLength > MAX_RAW) return
+    const [ours, twin] = [await outcomeOf(decoders[0], parts), await outcomeOf(decoders[1], parts)]
     assert.equal(ours !== undefined, twin !== undefined, `only ${decoders[ours ? 0 : 1].name} accepts it`)
     if (!ours || !twin) return
     assert.equal(Buffer.compare(ours, twin), 0, 'the decoders give different bytes')
-    const longer = await outcomeOf(decoders[1], codec, concat([bytes, Uint8Array.of(0)]), rawLength)
+    const bytes = concat([parts.bytes, Uint8Array.of(0)])
+    const longer = await outcomeOf(decoders[1], { ...parts, bytes })
     assert.equal(longer, undefined, 'accepts a byte more')
   },
   mutate: mutateWeights,

@@ -4,11 +4,14 @@ import { deflateRawSync } from 'node:zlib'
 import { deflate, mix } from '../../../compress/bytes/encode.ts'
 import { bitWriter } from '../../../compress/coder/bit-writer.ts'
 import { encodeBlock } from '../../../compress/coder/rans-encode.ts'
-import { CODECS, type EncodedChunk, encodeBytes, encodeWeights } from '../../../compress/index.ts'
-import { TEXT as NAMES, samples } from '../../../compress/vectors/samples.ts'
+import { CODECS, encodeBytes, encodeWeights } from '../../../compress/index.ts'
+import { baseBytes, TEXT as NAMES, samples } from '../../../compress/vectors/samples.ts'
+import { BYTE, DELTA16, INDEX } from '../../../compress/weights/elements.ts'
 import { frequenciesOf } from '../../../compress/weights/quantise.ts'
+import { sampleOf, type Wish } from '../../../compress/weights/sample.fixture.ts'
 import { concat, rng } from '../../../sdk/core/index.ts'
 import { varint } from '../mutate.ts'
+import { chunkInput } from './chunks.ts'
 import { ALPHABET, ARITHMETIC, codeBits, INFLATE, MIX, RANS, ransPlaces, TABLES } from './coder.ts'
 import { decisionsOf, packDecisions } from './decisions.ts'
 import { inputReader } from './input.ts'
@@ -16,17 +19,44 @@ import { FREQUENCIES, HEADER } from './tables.ts'
 
 const TEXT = new TextEncoder().encode('one two three two one '.repeat(8))
 
-async function chunks(): Promise<EncodedChunk[]> {
-  const all: EncodedChunk[] = []
-  for (const tensors of Object.values(samples())) all.push(...(await encodeWeights(tensors)).chunks)
-  all.push(...(await encodeBytes(TEXT)))
+type Chunk = Parameters<typeof chunkInput>[0]
+
+/** Small segments of every stream, with all that a header can say, drawn without an encoder. */
+function drawnChunks(): Chunk[] {
+  return Array.from({ length: 24 }, (_, seed) => {
+    const stream = seed % 8
+    const axis = stream <= BYTE ? seed % 3 : undefined
+    const kind = seed >> 3
+    const wish: Wish = {
+      stream,
+      sizes: [4 + 2 * kind, 5, 1 + kind],
+      axis: kind === 0 ? undefined : axis,
+      perLine: axis === 2,
+      spread: kind === 2,
+      palette: stream === INDEX || (stream === BYTE && kind === 0),
+      dead: kind === 2,
+    }
+    const { bytes, raw, base } = sampleOf(seed, [wish])
+    return { codec: CODECS.weights, rawLength: raw.length, bytes, base: stream >= DELTA16 ? base : undefined }
+  })
+}
+
+async function chunks(): Promise<Chunk[]> {
+  const all: Chunk[] = []
+  for (const tensors of Object.values(samples())) {
+    for (const { codec, rawLength, bytes, base } of (await encodeWeights(tensors)).chunks) {
+      all.push({ codec, rawLength, bytes, base: base && baseBytes(rawLength) })
+    }
+  }
+  all.push(...drawnChunks())
+  all.push(...(await encodeBytes(TEXT)).map(({ codec, rawLength, bytes }) => ({ codec, rawLength, bytes })))
   all.push({ codec: CODECS.deflate, rawLength: TEXT.length, bytes: new Uint8Array(deflateRawSync(TEXT)) })
   all.push({ codec: CODECS.raw, rawLength: TEXT.length, bytes: TEXT })
   return all
 }
 
 export async function chunkSeeds(): Promise<Uint8Array[]> {
-  return (await chunks()).map(({ codec, rawLength, bytes }) => concat([Uint8Array.of(codec), varint(rawLength), bytes]))
+  return (await chunks()).map(chunkInput)
 }
 
 export async function tableSeeds(): Promise<Uint8Array[]> {
