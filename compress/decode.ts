@@ -7,6 +7,7 @@ import { inflate } from './bytes/inflate.ts'
 import { unmix } from './bytes/mix.ts'
 import { type Kernel, typescriptKernel } from './coder/kernel.ts'
 import { wasmKernel } from './coder/wasm-kernel.ts'
+import { decodeCopies } from './copies/decode.ts'
 import { corrupt } from './corrupt.ts'
 import { CODECS, type Decoder } from './types.ts'
 import { decodeWeights } from './weights/decode.ts'
@@ -23,6 +24,7 @@ function decoderOf(kernel: Kernel): Decoder {
       } else if (codec === CODECS.deflate) inflate(bytes, out)
       else if (codec === CODECS.mix) unmix(bytes, out)
       else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out)
+      else if (codec === CODECS.copies) decodeCopies(bytes, out, decoder.decode)
       else if (codec === CODECS.xor) {
         if (base?.length !== out.length) throw corrupt(`${out.length} bytes of its base, got ${base?.length ?? 'none'}`)
         if (bytes[0] === CODECS.xor) throw corrupt('another codec inside')

@@ -4,7 +4,7 @@ import type { DType } from '../sdk/core/index.ts'
 import type { RawRange } from './ranges.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
-export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3, xor: 4 } as const
+export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3, copies: 4, xor: 5 } as const
 
 /** A tensor to compress: little-endian, row-major bytes. */
 export interface WeightTensor {

@@ -9,6 +9,7 @@ import {
   throwIfAborted,
 } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
+import { encodeCopies, looksCopied } from '../copies/encode.ts'
 import { appendRange, type RawRange, sliceRanges } from '../ranges.ts'
 import {
   type BaseRange,
@@ -31,6 +32,9 @@ const SMALL = 1 << 10
  */
 const MIX_LIMIT = 1 << 16
 const MIX_GAIN = 0.15
+
+/** The longest run of a tensor that becomes a chunk of copies. */
+const COPIES_BYTES = 1 << 20
 
 interface Candidate extends EncodedChunk {
   readonly circuits: readonly string[]
@@ -100,13 +104,6 @@ interface Piece extends WeightTensor {
   readonly source: readonly BaseRange[]
 }
 
-/** What the chunks hold of each piece. */
-interface Placed {
-  readonly ranges: RawRange[]
-  readonly circuits: Set<string>
-  packedBytes: number
-}
-
 const xor = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((byte, i) => byte ^ b[i])
 
 /** A part's place in its piece. */
@@ -130,50 +127,142 @@ function encodeDeltas(parts: readonly Part[], pieces: readonly Piece[]): Candida
   }
 }
 
-/** Whether a piece is smaller as its differences to its base, by the chunks that it would fill alone. */
-function isNearBase(piece: Piece): boolean {
-  if (piece.base === undefined) return false
-  const sizeOf = (encode: (parts: readonly Part[]) => EncodedChunk): number =>
-    splitTensors([piece]).reduce((sum, parts) => sum + encode(parts).bytes.length, 0)
-  return sizeOf((parts) => encodeDeltas(parts, [piece])) < sizeOf(encodeParts)
+/** What a chunk costs beside its bytes: its entry in the manifest, a range, padding. */
+const CHUNK_COST = 112
+
+const sizeOf = (chunks: readonly EncodedChunk[]): number =>
+  chunks.reduce((sum, { bytes }) => sum + bytes.length + CHUNK_COST, 0)
+
+/** A piece as chunks of copies, in runs of whole rows where a row fits a chunk. */
+function encodeByCopies(piece: Piece): EncodedChunk[] {
+  const { dtype, shape, bytes } = piece
+  const unit = byteLength(dtype, 1)
+  const isPacked = byteLength(dtype, 2) === unit
+  const inner = isPacked ? [] : shape.filter((dim) => dim !== 1).slice(1)
+  const fits = elementCount(inner) * unit <= COPIES_BYTES
+  const row = fits ? elementCount(inner) * unit : unit
+  const step = Math.floor(COPIES_BYTES / row) * row
+  const chunks: EncodedChunk[] = []
+  for (let start = 0; start < bytes.length; start += step) {
+    const run = bytes.subarray(start, start + step)
+    const dims = [run.length / row, ...(fits ? inner : [])]
+    const tensor: WeightTensor = { dtype: isPacked ? 'uint8' : dtype, shape: dims, bytes: run }
+    chunks.push(encodeCopies(tensor, (vector) => encodeParts(splitTensors([vector])[0])))
+  }
+  return chunks
+}
+
+/** A chunk, and what it holds of which piece, in order. */
+interface Filled {
+  readonly chunk: EncodedChunk
+  readonly shares: readonly {
+    readonly piece: number
+    readonly length: number
+    readonly circuit: string
+    readonly packedBytes: number
+  }[]
+}
+
+function filledBy(candidate: Candidate & { base?: readonly BaseRange[] }, parts: readonly Part[]): Filled {
+  const { codec, rawLength, bytes, circuits, shares, base } = candidate
+  return {
+    chunk: { codec, rawLength, bytes, ...(base && { base }) },
+    shares: parts.map((part, i) => {
+      return {
+        piece: part.tensor,
+        length: part.bytes.length,
+        circuit: circuits[i],
+        packedBytes: shares[i] * bytes.length,
+      }
+    }),
+  }
+}
+
+function filledByCopies(piece: number, chunks: readonly EncodedChunk[]): Filled[] {
+  return chunks.map((chunk) => {
+    const { rawLength: length, bytes } = chunk
+    return { chunk, shares: [{ piece, length, circuit: 'copies', packedBytes: bytes.length }] }
+  })
 }
 
 /**
- * Encodes pieces into chunks, and adds these to a list. Pieces near their base come last, in chunks of their own: a chunk is
- * encoded against as many bytes as it holds, or against none.
+ * The parts of a chunk, and the pieces among them that are smaller as chunks of copies: all in one chunk, or without those, by
+ * what all of it takes in the end.
  */
-async function encodePieces(
-  pieces: readonly Piece[],
-  chunks: EncodedChunk[],
-  { signal, onProgress }: CallOptions,
-): Promise<Placed[]> {
-  const placed = pieces.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+function encodeGroup(parts: readonly Part[], pieces: readonly Piece[]): Filled[] {
+  const whole = encodeParts(parts)
+  const shareOf = (piece: number): number =>
+    parts.reduce((sum, { tensor }, i) => sum + (tensor === piece ? whole.shares[i] * whole.bytes.length : 0), 0)
+  const copied = new Map<number, EncodedChunk[]>()
+  for (const number of new Set(parts.map(({ tensor }) => tensor))) {
+    const { length } = pieces[number].bytes
+    const here = parts.reduce((sum, part) => sum + (part.tensor === number ? part.bytes.length : 0), 0)
+    if (length > COPIES_BYTES || here < length || !looksCopied(pieces[number])) continue
+    const chunks = encodeByCopies(pieces[number])
+    if (sizeOf(chunks) < shareOf(number)) copied.set(number, chunks)
+  }
+  if (copied.size === 0) return [filledBy(whole, parts)]
+  const others = parts.filter(({ tensor }) => !copied.has(tensor))
+  const divided = [...copied].flatMap(([number, chunks]) => filledByCopies(number, chunks))
+  if (others.length > 0) divided.unshift(filledBy(encodeParts(others), others))
+  return sizeOf(divided.map(({ chunk }) => chunk)) < sizeOf([whole]) ? divided : [filledBy(whole, parts)]
+}
+
+/** How a piece of its own is smallest. */
+function wayOf(piece: Piece): 'group' | 'delta' | 'copies' {
+  const copied = piece.bytes.length > COPIES_BYTES && looksCopied(piece)
+  if (piece.base === undefined && !copied) return 'group'
+  const split = splitTensors([piece])
+  const group = sizeOf(split.map(encodeParts))
+  const delta = piece.base ? sizeOf(split.map((parts) => encodeDeltas(parts, [piece]))) : group
+  const copies = copied ? sizeOf(encodeByCopies(piece)) : group
+  if (copies < Math.min(group, delta)) return 'copies'
+  return delta < group ? 'delta' : 'group'
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
+
+/**
+ * Encodes pieces into chunks. Large pieces that are copies of themselves come after the others, and pieces near their base
+ * last, in chunks of their own: a chunk is encoded against as many bytes as it holds, or against none.
+ */
+async function encodePieces(pieces: readonly Piece[], { signal, onProgress }: CallOptions): Promise<Filled[]> {
   const total = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0)
+  const filled: Filled[] = []
   let done = 0
-  const near = pieces.map((piece) => isNearBase(piece))
-  for (const delta of [false, true]) {
-    const numbers = pieces.flatMap((_, i) => (near[i] === delta ? [i] : []))
-    const own = numbers.map((i) => pieces[i])
-    for (const parts of splitTensors(own)) {
-      await new Promise((resolve) => setTimeout(resolve))
+  const add = (more: readonly Filled[]): void => {
+    filled.push(...more)
+    for (const { chunk } of more) done += chunk.rawLength
+    onProgress?.({ stage: 'encode weights', done, total })
+  }
+  const ways: string[] = []
+  for (const piece of pieces) {
+    if (piece.base || piece.bytes.length > COPIES_BYTES) await pause()
+    throwIfAborted(signal)
+    ways.push(wayOf(piece))
+  }
+  for (const way of ['group', 'copies', 'delta']) {
+    const numbers = pieces.flatMap((_, i) => (ways[i] === way ? [i] : []))
+    if (way === 'copies') {
+      for (const number of numbers) add(filledByCopies(number, encodeByCopies(pieces[number])))
+      continue
+    }
+    const own = splitTensors(numbers.map((i) => pieces[i]))
+    for (const split of own) {
+      await pause()
       throwIfAborted(signal)
-      const encoded = delta ? encodeDeltas(parts, own) : encodeParts(parts)
-      const { codec, rawLength, bytes, circuits, shares } = encoded
-      let start = 0
-      parts.forEach((part, i) => {
-        const { length } = part.bytes
-        const place = placed[numbers[part.tensor]]
-        appendRange(place.ranges, { chunk: chunks.length, start, length })
-        place.circuits.add(circuits[i])
-        place.packedBytes += shares[i] * bytes.length
-        start += length
-      })
-      chunks.push({ codec, rawLength, bytes, ...('base' in encoded && { base: encoded.base }) })
-      done += rawLength
-      onProgress?.({ stage: 'encode weights', done, total })
+      const parts = split.map((part) => ({ ...part, tensor: numbers[part.tensor] }))
+      add(way === 'delta' ? [filledBy(encodeDeltas(parts, pieces), parts)] : encodeGroup(parts, pieces))
     }
   }
-  return placed
+  return filled
+}
+
+/** What all chunks hold of a piece. */
+interface Placed {
+  readonly ranges: RawRange[]
+  readonly circuits: Set<string>
+  packedBytes: number
 }
 
 /** The ranges of a tensor: those of its rest, and for each copy the ranges of what it copies. */
@@ -219,8 +308,17 @@ export async function encodeWeights(
     const own = runs[tensor].filter(({ copy }) => copy === undefined)
     return piece ? [{ ...piece, source: own.map(({ start, length }) => ({ tensor, start, length })) }] : []
   })
-  const chunks: EncodedChunk[] = []
-  const placed = await encodePieces(pieces, chunks, options)
+  const filled = await encodePieces(pieces, options)
+  const placed = pieces.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+  for (const [chunk, { shares }] of filled.entries()) {
+    let start = 0
+    for (const { piece, length, circuit, packedBytes } of shares) {
+      appendRange(placed[piece].ranges, { chunk, start, length })
+      placed[piece].circuits.add(circuit)
+      placed[piece].packedBytes += packedBytes
+      start += length
+    }
+  }
   const ranges: RawRange[][] = []
   let next = 0
   const encoded = rest.map((piece, i): EncodedTensor => {
@@ -233,5 +331,5 @@ export async function encodeWeights(
       packedBytes: Math.round(own?.packedBytes ?? 0),
     }
   })
-  return { chunks, tensors: encoded }
+  return { chunks: filled.map(({ chunk }) => chunk), tensors: encoded }
 }
