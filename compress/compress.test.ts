@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { concat, type DType, HardpackError, rng } from '../sdk/core/index.ts'
@@ -13,8 +13,12 @@ import {
   type WeightTensor,
   wasmDecoder,
 } from './index.ts'
+import { nodeWorkers } from './pool/node.ts'
+import { DecoderPool } from './pool/pool.ts'
 
-const decoders = [typescriptDecoder(), await wasmDecoder()]
+const pool = new DecoderPool(nodeWorkers, 2)
+after(() => pool.close())
+const decoders: readonly Decoder[] = [typescriptDecoder(), await wasmDecoder(), pool]
 
 const ELEMENT_BYTES = { float32: 4, bfloat16: 2, float16: 2, int8: 1, uint8: 1, int64: 8, bool: 1, int32: 4 } as const
 const DTYPES = Object.keys(ELEMENT_BYTES) as (keyof typeof ELEMENT_BYTES)[]
@@ -57,18 +61,20 @@ function weights(dtype: keyof typeof ELEMENT_BYTES, shape: readonly number[], se
 function decodeAll(
   decoder: Decoder,
   chunks: readonly { codec: number; rawLength: number; bytes: Uint8Array }[],
-): Uint8Array[] {
-  return chunks.map((chunk) => {
-    const out = new Uint8Array(chunk.rawLength)
-    decoder.decode(chunk.codec, chunk.bytes, out)
-    return out
-  })
+): Promise<Uint8Array[]> {
+  return Promise.all(
+    chunks.map(async (chunk) => {
+      const out = new Uint8Array(chunk.rawLength)
+      await decoder.decode(chunk.codec, chunk.bytes, out)
+      return out
+    }),
+  )
 }
 
 async function roundTrip(tensors: readonly WeightTensor[]): Promise<Awaited<ReturnType<typeof encodeWeights>>> {
   const encoded = await encodeWeights(tensors)
   for (const decoder of decoders) {
-    const raw = decodeAll(decoder, encoded.chunks)
+    const raw = await decodeAll(decoder, encoded.chunks)
     tensors.forEach((tensor, i) => {
       const parts = encoded.tensors[i].ranges.map(({ chunk, start, length }) =>
         raw[chunk].subarray(start, start + length),
@@ -96,7 +102,7 @@ async function roundTrip(tensors: readonly WeightTensor[]): Promise<Awaited<Retu
   return encoded
 }
 
-test('tensors of every type, rank 0 to 8, with special values, come back bit by bit from both decoders', async () => {
+test('tensors of every type, rank 0 to 8, with special values, come back bit by bit from all decoders', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -171,7 +177,7 @@ test('bytes of any kind come back, and text beats deflate', async () => {
     fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), fc.nat(3), async (bytes, copies) => {
       const whole = concat(Array.from({ length: copies }, () => bytes))
       const chunks = await encodeBytes(whole)
-      for (const decoder of decoders) assert.deepEqual(concat(decodeAll(decoder, chunks)), whole)
+      for (const decoder of decoders) assert.deepEqual(concat(await decodeAll(decoder, chunks)), whole)
     }),
     { numRuns: 30 },
   )
@@ -183,7 +189,7 @@ test('bytes of any kind come back, and text beats deflate', async () => {
   const large = weights('bool', [3 << 20], 1).bytes
   const chunks = await encodeBytes(large)
   assert.equal(chunks.length, 3)
-  assert.deepEqual(concat(decodeAll(decoders[0], chunks)), large)
+  assert.deepEqual(concat(await decodeAll(decoders[0], chunks)), large)
 })
 
 test('a tensor whose bytes do not fit its shape is refused', async () => {
@@ -198,11 +204,16 @@ test('an aborted signal stops both encoders', async () => {
 })
 
 /** What a decoder makes of a chunk: its bytes, or `undefined` for CHUNK_CORRUPT; anything else fails the test. */
-function outcome(decoder: Decoder, codec: number, bytes: Uint8Array, rawLength: number): Uint8Array | undefined {
+async function outcome(
+  decoder: Decoder,
+  codec: number,
+  bytes: Uint8Array,
+  rawLength: number,
+): Promise<Uint8Array | undefined> {
   // A guard before and behind: a decoder that writes outside its output changes it.
   const guarded = new Uint8Array(rawLength + 64).fill(0xa5)
   try {
-    decoder.decode(codec, bytes, guarded.subarray(32, 32 + rawLength))
+    await decoder.decode(codec, bytes, guarded.subarray(32, 32 + rawLength))
   } catch (error) {
     if (error instanceof HardpackError && error.code === 'CHUNK_CORRUPT') return undefined
     throw error
@@ -212,7 +223,7 @@ function outcome(decoder: Decoder, codec: number, bytes: Uint8Array, rawLength: 
   return guarded.slice(32, 32 + rawLength)
 }
 
-test('mutated, truncated and extended chunks give CHUNK_CORRUPT or bytes, the same from both decoders', async () => {
+test('mutated, truncated and extended chunks give CHUNK_CORRUPT or bytes, the same from all decoders', async () => {
   const tensors = [
     weights('float32', [24, 30], 1, 0.02),
     weights('bfloat16', [20, 31], 2, 0.02),
@@ -243,8 +254,8 @@ test('mutated, truncated and extended chunks give CHUNK_CORRUPT or bytes, the sa
         else if (kind === 'extend') bytes = concat([bytes, new Uint8Array(1 + (a % 40)).fill(b)])
         else if (kind === 'length') rawLength = a % (2 * rawLength)
         else codec = a % 5
-        const [ours, twin] = decoders.map((decoder) => outcome(decoder, codec, bytes, rawLength))
-        assert.deepEqual(ours, twin)
+        const [ours, ...twins] = await Promise.all(decoders.map((decoder) => outcome(decoder, codec, bytes, rawLength)))
+        for (const twin of twins) assert.deepEqual(twin, ours)
         if (ours === undefined) refused++
         else if (kind === 'truncate' || kind === 'extend') assert.fail(`${kind} of codec ${codec} was not noticed`)
       },
@@ -254,15 +265,15 @@ test('mutated, truncated and extended chunks give CHUNK_CORRUPT or bytes, the sa
   assert.ok(refused > 500)
 })
 
-test('random bytes are never decoded into anything but CHUNK_CORRUPT or bytes', () => {
-  fc.assert(
-    fc.property(
+test('random bytes are never decoded into anything but CHUNK_CORRUPT or bytes', async () => {
+  await fc.assert(
+    fc.asyncProperty(
       fc.integer({ min: 0, max: 4 }),
       fc.uint8Array({ maxLength: 300 }),
       fc.nat(2000),
-      (codec, bytes, rawLength) => {
-        const [ours, twin] = decoders.map((decoder) => outcome(decoder, codec, bytes, rawLength))
-        assert.deepEqual(ours, twin)
+      async (codec, bytes, rawLength) => {
+        const [ours, ...twins] = await Promise.all(decoders.map((decoder) => outcome(decoder, codec, bytes, rawLength)))
+        for (const twin of twins) assert.deepEqual(twin, ours)
       },
     ),
     { numRuns: 500 },

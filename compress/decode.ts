@@ -23,14 +23,9 @@ function decoderOf(kernel: Kernel): Decoder {
         out.set(bytes)
       } else if (codec === CODECS.deflate) inflate(bytes, out)
       else if (codec === CODECS.mix) unmix(bytes, out)
-      else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out)
+      else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out, base)
       else if (codec === CODECS.copies) decodeCopies(bytes, out, decoder.decode)
-      else if (codec === CODECS.xor) {
-        if (base?.length !== out.length) throw corrupt(`${out.length} bytes of its base, got ${base?.length ?? 'none'}`)
-        if (bytes[0] === CODECS.xor) throw corrupt('another codec inside')
-        decoder.decode(bytes[0], bytes.subarray(1), out)
-        for (let i = 0; i < out.length; i++) out[i] ^= base[i]
-      } else throw corrupt(`a known codec, got ${codec}`)
+      else throw corrupt(`a known codec, got ${codec}`)
     },
   }
   return decoder

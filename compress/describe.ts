@@ -1,50 +1,45 @@
 /** What is inside an encoded chunk, for reports: which circuit holds which bytes, and what they cost. */
 
 import { CODECS } from './types.ts'
+import { costsOf } from './weights/costs.ts'
 import { circuitOf } from './weights/header.ts'
-import { layoutOf } from './weights/layout.ts'
 
 /** Raw bytes `[start, start + length)` of a chunk that one circuit holds. */
 export interface ChunkSegment {
   readonly start: number
   readonly length: number
-  /** `A` (scale circuit), `Q` (its form for integers), or the name of a byte codec. */
+  /**
+   * `A` (scale circuit), `B` (lines: taps of a kernel, rows or columns), `Q` (integers), `Δ`, `palette`, `raw`, or a byte codec,
+   * `deflate` or `mix`.
+   */
   readonly circuit: string
-  /** Its share of the encoded bytes: of its stream's in proportion to its length, and of the header's. */
+  /** What it costs, rounded so that all add up to the chunk. */
   readonly packedBytes: number
 }
 
 /**
- * The segments of a chunk, in order; their shares add up to the chunk's encoded bytes. Reads the header only.
+ * The segments of a chunk, in order; their sizes add up to the chunk's encoded bytes. Decodes a chunk of weights, since only its
+ * symbols say what each segment costs.
  *
- * @throws HardpackError `CHUNK_CORRUPT` for a chunk of weights with a damaged header.
+ * @param base what a chunk with differences was encoded against; without it, sizes within such a chunk are in proportion to length
+ * @throws HardpackError `CHUNK_CORRUPT` for a damaged chunk of weights.
  * @example
  * describeChunk(chunk.codec, chunk.bytes, chunk.rawLength)[0].circuit // 'A'
  */
-export function describeChunk(codec: number, bytes: Uint8Array, rawLength: number): ChunkSegment[] {
+export function describeChunk(codec: number, bytes: Uint8Array, rawLength: number, base?: Uint8Array): ChunkSegment[] {
   if (codec !== CODECS.weights) {
-    const circuit = codec === CODECS.xor ? 'Δ' : Object.entries(CODECS).find(([, number]) => number === codec)?.[0]
-    return [{ start: 0, length: rawLength, circuit: circuit ?? 'unknown', packedBytes: bytes.length }]
+    const circuit = Object.entries(CODECS).find(([, number]) => number === codec)?.[0] ?? 'unknown'
+    return [{ start: 0, length: rawLength, circuit, packedBytes: bytes.length }]
   }
-  const sections = layoutOf(bytes, rawLength)
-  const header = bytes.length - sections.reduce((sum, section) => sum + section.bytes.length, 0)
-  const shares = sections.flatMap(({ method, placed, bytes: own }) => {
-    const length = placed.reduce((sum, segment) => sum + segment.length, 0)
-    return placed.map((segment) => ({
-      start: segment.offset,
-      length: segment.length,
-      circuit: circuitOf(method),
-      exact: own.length * (segment.length / length) + header * (segment.length / rawLength),
-    }))
-  })
-  shares.sort((a, b) => a.start - b.start)
+  const costs = costsOf(bytes, rawLength, base)
+  const total = costs.reduce((sum, { cost }) => sum + cost, 0)
   let exactSum = 0
   let roundedSum = 0
-  return shares.map(({ exact, ...segment }, index) => {
-    exactSum += exact
-    const until = index === shares.length - 1 ? bytes.length : Math.round(exactSum)
+  return costs.map(({ segment, offset, length, cost }, index) => {
+    exactSum += (bytes.length * cost) / total
+    const until = index === costs.length - 1 ? bytes.length : Math.round(exactSum)
     const packedBytes = until - roundedSum
     roundedSum = until
-    return { ...segment, packedBytes }
+    return { start: offset, length, circuit: circuitOf(segment), packedBytes }
   })
 }

@@ -2,18 +2,19 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 import type { Browser } from 'playwright-core'
+import { nodeWorkers } from '../compress/pool/node.ts'
 import { hardpack } from '../sdk/bundler/esbuild.ts'
 import { findChromium, launchChromium, openPage } from '../sdk/cli/chromium.ts'
 import { STRICT_CSP, serve } from '../sdk/cli/static-server.ts'
 import { pack } from '../sdk/pack/index.ts'
 import { BUNDLE, bundleSizes, exampleFolder, readmeExample } from './bundle.ts'
-import { digests } from './pages/weights.ts'
+import { type Digests, digests } from './pages/weights.ts'
 
 const chromium = findChromium()
 const skip = 'reason' in chromium ? chromium.reason : false
@@ -69,29 +70,48 @@ test("the README's browser example runs under the strict policy", { skip, timeou
   assert.deepEqual(served.violations, [])
 })
 
-test('packed in Node, decoded in Chromium: the same weights, with both decoders', {
+test('packed in Node, decoded in Chromium: the same weights from every decoder, with workers and where they cannot start', {
   skip,
-  timeout: 60_000,
+  timeout: 120_000,
 }, async (t) => {
   const out = join(folder, 'weights')
-  await esbuild.build({ ...BUNDLE, entryPoints: [join(here, 'pages', 'weights.js')], outdir: out })
+  const entryPoints = [join(here, 'pages', 'weights.js')]
+  await esbuild.build({ ...BUNDLE, entryPoints, outdir: out, plugins: [hardpack()] })
   await writeFile(join(out, 'index.html'), '<!doctype html><script type="module" src="weights.js"></script>')
   for (const [name, bytes] of packages) await writeFile(join(out, `${name}.hpk`), bytes)
-  const served = await serve({ root: out, csp: STRICT_CSP })
-  t.after(() => served.close()) // A server that stays keeps this process alive.
-  const { call } = await openPage(browser as Browser, served.url)
-  for (const [name, bytes] of packages) {
-    const inChromium = await call<Record<string, [string, string]>>(`digestsOf(${JSON.stringify(`${name}.hpk`)})`)
-    assert.deepEqual(Object.keys(inChromium), ['typescript', 'wasm'])
-    assert.deepEqual(inChromium, await digests(bytes))
-    const onnx = await readFile(join(repository, 'e2e', 'models', `${name}.onnx`))
-    assert.equal(inChromium.wasm[1], createHash('sha256').update(onnx).digest('hex'))
+  const places = [
+    { csp: STRICT_CSP, pool: /^wasm, [12] threads?$/ },
+    { csp: STRICT_CSP.replace("worker-src 'self'", "worker-src 'none'"), pool: /^wasm$/ },
+    { csp: STRICT_CSP, pool: /^wasm$/, without: /^decode-/ },
+  ]
+  for (const { csp, pool, without } of places) {
+    if (without) {
+      const files = await readdir(join(out, 'hardpack'))
+      for (const file of files.filter((file) => without.test(file))) await rm(join(out, 'hardpack', file))
+    }
+    const served = await serve({ root: out, csp })
+    t.after(() => served.close()) // A server that stays keeps this process alive.
+    const { call, messages } = await openPage(browser as Browser, served.url)
+    for (const [name, bytes] of packages) {
+      const inChromium = await call<Digests>(`digestsOf(${JSON.stringify(`${name}.hpk`)})`)
+      const inNode = await digests(bytes, nodeWorkers)
+      assert.match(inChromium.pool.decoder, pool, messages.join('\n'))
+      assert.match(inNode.pool.decoder, /^wasm, [12] threads?$/)
+      const onnx = await readFile(join(repository, 'e2e', 'models', `${name}.onnx`))
+      for (const all of [inChromium, inNode]) {
+        assert.deepEqual([all.typescript.decoder, all.wasm.decoder], ['typescript', 'wasm'])
+        for (const { weights, file } of Object.values(all)) {
+          assert.equal(weights, inNode.typescript.weights)
+          assert.equal(file, createHash('sha256').update(onnx).digest('hex'))
+        }
+      }
+    }
+    assert.equal(served.violations.length > 0, csp !== STRICT_CSP)
   }
-  assert.deepEqual(served.violations, [])
 })
 
-test('the browser entry holds no pack-time module, and our own code is at most 40 kB gzipped', async (t) => {
-  const { inputs, app, worker } = await bundleSizes()
+test('the browser entry holds no pack-time module, and our own code is at most 40 kB gzipped, but for decoding workers', async (t) => {
+  const { inputs, app, worker, decoder } = await bundleSizes()
   const packTime =
     /sdk\/(pack|onnx|cli|bundler)\/|protobufjs|fflate|onnxruntime|encode|learn|targets\/(node|wasm-node)|node:/
   assert.deepEqual(
@@ -99,6 +119,9 @@ test('the browser entry holds no pack-time module, and our own code is at most 4
     [],
   )
   assert.ok(inputs.some((path) => path.endsWith('sdk/open/open.js')))
-  t.diagnostic(`own code, gzipped: app ${app} bytes, worker without ONNX Runtime ${worker} bytes`)
+  t.diagnostic(
+    `own code, gzipped: app ${app} bytes, worker without ONNX Runtime ${worker} bytes, decoding worker ${decoder} bytes`,
+  )
   assert.ok(app + worker <= 40_000, `${app} + ${worker} bytes`)
+  assert.ok(decoder <= 20_000, `${decoder} bytes`)
 })

@@ -19,6 +19,8 @@ export interface BundleSizes {
   /** Bytes, gzipped, of the app's bundle and of the worker without ONNX Runtime's JavaScript. */
   readonly app: number
   readonly worker: number
+  /** Bytes, gzipped, of the script of the decoding workers, which only large packages load. */
+  readonly decoder: number
   /** Bytes, gzipped, of ONNX Runtime: its JavaScript in the worker, its glue and its WebAssembly. */
   readonly runtime: number
 }
@@ -55,6 +57,7 @@ export async function bundleSizes(): Promise<BundleSizes> {
       inputs: Object.keys(app.metafile.inputs),
       app: size(app.outputFiles, /app\.js$/),
       worker: own,
+      decoder: size(app.outputFiles, /hardpack\/decode-.*\.js$/),
       runtime: shipped.reduce((sum, name) => sum + size(app.outputFiles, name), 0) - own,
     }
   } finally {

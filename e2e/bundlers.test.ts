@@ -16,6 +16,7 @@ import { STRICT_CSP, serve } from '../sdk/cli/static-server.ts'
 const chromium = findChromium()
 const skip = 'reason' in chromium ? chromium.reason : false
 const app = fileURLToPath(new URL('./pages/targets.js', import.meta.url))
+const library = fileURLToPath(new URL('../sdk/index.js', import.meta.url))
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 let browser: Browser
@@ -113,6 +114,26 @@ test('Vite in development serves the same files', { skip }, async () => {
     ])
   } finally {
     await server.close()
+  }
+})
+
+test('an app that only opens packages ships the decoding worker, and no runtime', async () => {
+  const entry = join(root, 'open.js')
+  await writeFile(entry, `import { open } from ${JSON.stringify(library)}\nglobalThis.open = open\n`)
+  const bundle = { bundle: true, format: 'esm' } as const
+  await esbuild.build({
+    ...bundle,
+    entryPoints: [entry],
+    outdir: join(root, 'open-esbuild'),
+    plugins: [esbuildPlugin()],
+  })
+  const outDir = join(root, 'open-vite')
+  await vite.build({ ...viteOptions(), build: { outDir, lib: { entry, formats: ['es'], fileName: () => 'open.js' } } })
+  for (const directory of [join(root, 'open-esbuild'), outDir]) {
+    const [decoder, ...others] = await readdir(join(directory, 'hardpack'))
+    assert.match(decoder, /^decode-[0-9a-f]{8}\.js$/)
+    assert.deepEqual(others, [])
+    assert.ok((await readFile(join(directory, 'open.js'), 'utf8')).includes(`hardpack/${decoder}`))
   }
 })
 

@@ -124,6 +124,13 @@ test('help is data; a wrong call is exit status 2, a sentence and the usage on s
     [/^hardpack unpack: expected -o model\.onnx, got none\./, 'unpack', 'unsigned.hpk'],
     [/^hardpack pack: Option '-o, --output <value>' argument missing\./, 'pack', 'small.onnx', '-o'],
     [/^hardpack pack: --release expected a whole number, got "x"\./, 'pack', 'small.onnx', '--release', 'x'],
+    [
+      /^hardpack pack: --effort expected fast, default or best, got "turbo"\.\n\n/,
+      'pack',
+      'small.onnx',
+      '--effort',
+      'turbo',
+    ],
     [/^hardpack run: --target expected node or wasm, got "tpu"\./, 'run', 'unsigned.hpk', '--target', 'tpu'],
     [/^hardpack parity: --targets expected some of node, wasm, webgpu, got "tpu"\./, 'parity', 'a', '--targets', 'tpu'],
   ]
@@ -181,15 +188,18 @@ test('keygen: the secret file is its owner’s alone, keys are never overwritten
 test('pack: sizes are data, the rest is notes; without a key it says that the file is unsigned', async () => {
   const { status, stdout, stderr } = await hardpack('pack', 'small.onnx', '-o', 'again.hpk')
   assert.equal(status, 0)
-  assert.match(stdout, /^again\.hpk: [\d,]+ → [\d,]+ bytes \(\d+\.\d %\)\n$/)
+  const line =
+    /^again\.hpk: [\d,]+ → [\d,]+ bytes, \d\.\d\d×, \d\d\.\d\d bits a weight, encoded in \d+\.\d s, effort default\n$/
+  assert.match(stdout, line)
   assert.match(stderr, /^Unsigned: .*--key/m)
   assert.match(stderr, /^reference outputs …$/m)
   const signed = await hardpack('pack', 'small.onnx', '-o', 'signed-again.hpk', '--key', 'release.secret')
   assert.doesNotMatch(signed.stderr, /Unsigned/)
   assert.deepEqual(await read('again.hpk'), await read('unsigned.hpk'), 'the same model gives the same bytes')
   assert.deepEqual(await read('signed-again.hpk'), await read('signed.hpk'), 'signed too')
-  const record = await json('pack', 'small.onnx', '-o', 'json.hpk')
-  assert.equal(record.output, 'json.hpk')
+  const record = await json('pack', 'small.onnx', '-o', 'json.hpk', '--effort', 'fast')
+  assert.deepEqual([record.output, record.effort], ['json.hpk', 'fast'])
+  assert.ok(record.encodeMs > 0)
   assert.equal(record.bytes.packed, (await read('json.hpk')).length)
   assert.ok(record.agreement.maxAbsDiff <= record.agreement.tolerance)
 })
@@ -197,21 +207,57 @@ test('pack: sizes are data, the rest is notes; without a key it says that the fi
 test('inspect --json', async () => {
   const { length } = await read('signed.hpk')
   const publicKey = (await read('release.public')).toString().trim().split(':')[1]
-  const { format, name, bytes, tensors, graphs, inputs, outputs, signature } = await json('inspect', 'signed.hpk')
+  const { format, name, bytes, tensors, weights, graphs, inputs, outputs, signature } = await json(
+    'inspect',
+    'signed.hpk',
+  )
   assert.deepEqual([format, name], ['hpk 1.0', 'small'])
   assert.deepEqual([bytes.raw, bytes.packed], [(await read('small.onnx')).length, length])
   assert.equal(bytes.sections.container + bytes.sections.graphs + bytes.sections.weights, length)
   assert.equal(tensors.length, 1)
-  const { circuit, packedBytes, ...tensor } = tensors[0]
-  assert.deepEqual(tensor, { name: 'w', dtype: 'float32', shape: [8, 64], rawBytes: 2048 })
+  const { circuit, packedBytes, bitsPerWeight, orderZeroBytes, brotliBytes, ...tensor } = tensors[0]
+  assert.deepEqual(tensor, { name: 'w', dtype: 'float32', shape: [8, 64], elements: 512, rawBytes: 2048 })
   assert.ok(typeof circuit === 'string' && packedBytes > 0)
+  assert.deepEqual([bitsPerWeight, packedBytes], [packedBytes / 64, bytes.sections.weights])
+  assert.ok(orderZeroBytes > 1536 && orderZeroBytes < 2048 && brotliBytes > 1536)
+  assert.deepEqual(weights, { elements: 512, rawBytes: 2048, packedBytes, bitsPerWeight, orderZeroBytes, brotliBytes })
   assert.deepEqual([graphs.length, graphs[0].name, graphs[0].tensors], [1, 'main', 1])
   assert.deepEqual(inputs, [{ name: 'x', dtype: 'float32', shape: [1, 8] }])
   assert.deepEqual(outputs, [{ name: 'y', dtype: 'float32', shape: [1, 64] }])
   assert.deepEqual(signature, { signed: true, verifiedKeys: [publicKey] })
   assert.deepEqual((await json('inspect', 'unsigned.hpk')).signature, { signed: false, verifiedKeys: [] })
-  const people = await hardpack('inspect', 'signed.hpk')
-  assert.deepEqual([people.status, people.stderr], [0, ''])
+})
+
+test('inspect: the tensors are data, and the stages that took time are notes', async () => {
+  const { status, stdout, stderr } = await hardpack('inspect', 'signed.hpk')
+  assert.deepEqual([status, stderr], [0, 'inspect …\ndecode …\nbrotli -11 …\n'])
+  assert.match(stdout, /^tensor .* over order-0 +over brotli$/m)
+  assert.match(stdout, /^w +float32 +8×64 +\S+ +[\d,]+ +\d\d\.\d\d +-?\d+\.\d % +-?\d+\.\d %$/m)
+  assert.match(stdout, /^all 1 /m)
+})
+
+test('inspect tries brotli on large weights only when it is told to', async () => {
+  const width = 520
+  const w = Float32Array.from({ length: width * width }, (_, i) => Math.sin(i))
+  await write(
+    'large.onnx',
+    smallModel(
+      'MatMul',
+      {},
+      {
+        inputs: [makeValue('x', 'float32', [1, width])],
+        outputs: [makeValue('y', 'float32', [1, width])],
+        initializers: [makeTensor('w', { dtype: 'float32', shape: [width, width], data: w })],
+      },
+    ),
+  )
+  const { status, stderr: reason } = await hardpack('pack', 'large.onnx', '-o', 'large.hpk')
+  assert.equal(status, 0, reason)
+  const quick = await hardpack('inspect', 'large.hpk')
+  assert.doesNotMatch(quick.stdout, /brotli/)
+  assert.match(quick.stderr, /^The gain over brotli -11 takes about 3 s for this model: --peers measures it\.$/m)
+  assert.equal((await json('inspect', 'large.hpk')).weights.brotliBytes, undefined)
+  assert.ok((await json('inspect', 'large.hpk', '--peers')).weights.brotliBytes > 500_000)
 })
 
 test('verify: the right key, as a file or as text; a wrong key and a missing signature are refused', async () => {

@@ -2,6 +2,6 @@
 
 import { setup } from './setup.mjs'
 
-const { chromium } = await setup({ browser: true })
+const { chromium } = await setup({ chromium: true })
 if (chromium) process.env.HARDPACK_CHROMIUM = chromium
 await import('../dist/e2e/demo.js')

@@ -72,7 +72,7 @@ for (const { name, what, path, golden } of models()) {
   process.stderr.write(`${name}: pack, open, run\n`)
   const model = await readFile(path)
   const { bytes } = await pack(model, { name, golden, secretKeys: [secretKey], onProgress })
-  const { gzip, brotli } = generalSizes(model)
+  const { gzip, brotli } = await generalSizes(model)
   const share = `${((100 * bytes.length) / model.length).toFixed(1)} %`
   sizes.push([name, count(model.length), count(gzip), count(brotli), count(bytes.length), share])
   const rows = [

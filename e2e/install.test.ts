@@ -117,7 +117,7 @@ test('without any runtime installed: help and entries work, and run says what to
   const { stdout } = await npmRun('npx', ['--no-install', 'hardpack', '--help'], project)
   assert.match(stdout, /^usage: hardpack <command>/)
   const nodeEntries = ['', '/pack', '/compress', '/compress/decode', '/detectors', '/targets/node', '/targets/wasm']
-  const rest = ['/testing', '/targets/webgpu', '/esbuild', '/vite']
+  const rest = ['/testing', '/compress/webgpu', '/targets/webgpu', '/esbuild', '/vite']
   const script = [...nodeEntries, ...rest].map((entry) => `await import('hardpack${entry}')`).join('\n')
   await run(process.execPath, ['--input-type=module', '-e', script], { cwd: project })
   await assert.rejects(hardpack('pack', MODEL, '-o', 'never.hpk'), (error: { code: number; stderr: string }) => {

@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone ready: dependencies from the lock file, a build, and a Chromium for the browser checks. Each step
- * is skipped when its result is already there, so that `npm run demo` and `npm test` can call it every time. Plain
+ * Makes a fresh clone ready: dependencies from the lock file, a build, a Chromium for the browser checks, and for the tests
+ * a Firefox as a second engine. Each step is skipped when its result is already there, so that `npm run demo` and `npm test` can call it every time. Plain
  * JavaScript without dependencies, because it runs before anything is installed or compiled. Progress goes to stderr.
  *
  *     node e2e/setup.mjs
@@ -134,86 +134,138 @@ async function starts(path) {
   return !failure && /\d+\.\d+\.\d+/.test(output)
 }
 
-/** @returns {Promise<string | undefined>} */
-async function installedChromium() {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-  const onPath = names.flatMap((name) => folders.map((folder) => join(folder, name)))
-  const playwright = await import('playwright-core')
-  for (const path of ['/usr/bin/chromium', ...onPath, playwright.chromium.executablePath()]) {
+/**
+ * The first of these files that is a browser and starts.
+ *
+ * @param {readonly string[]} paths
+ */
+async function firstThatStarts(paths) {
+  for (const path of paths) {
     if ((await stat(path).catch(() => undefined))?.isFile() && (await starts(path))) return path
   }
   return undefined
 }
 
 /**
+ * Where programs of these names may be.
+ *
+ * @param {readonly string[]} names
+ */
+function onPath(names) {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+  return names.flatMap((name) => folders.map((folder) => join(folder, name)))
+}
+
+async function installedChromium() {
+  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+  const playwright = await import('playwright-core')
+  return firstThatStarts(['/usr/bin/chromium', ...onPath(names), playwright.chromium.executablePath()])
+}
+
+async function installedFirefox() {
+  return firstThatStarts(['/usr/bin/firefox-esr', ...onPath(['firefox-esr', 'firefox'])])
+}
+
+/** Whether packages of the system can be installed. */
+async function mayInstall() {
+  return process.getuid?.() === 0 && (await stat('/usr/bin/apt-get').catch(() => undefined)) !== undefined
+}
+
+/**
+ * A way to install a browser: its name, and the commands.
+ *
+ * @typedef {{ name: string, commands: [string, ...string[]][] }} Way
+ */
+
+/**
+ * @param {string} name of the system's package
+ * @returns {Way}
+ */
+function fromSystem(name) {
+  const packages = ['install', '-y', '--no-install-recommends', name]
+  return {
+    name: "the system's",
+    commands: [
+      ['apt-get', 'update'],
+      ['apt-get', ...packages],
+    ],
+  }
+}
+
+/**
  * The ways to install a Chromium here, best first: as root from the system's packages, else Playwright's download, which
  * needs libraries of the system that only root can add.
  *
- * @returns {Promise<{ name: string, commands: [string, ...string[]][] }[]>}
+ * @returns {Promise<Way[]>}
  */
-async function waysToInstall() {
+async function waysToChromium() {
   const playwright = ['node_modules/playwright-core/cli.js', 'install', 'chromium', '--no-shell']
-  const apt = process.getuid?.() === 0 && (await stat('/usr/bin/apt-get').catch(() => undefined)) !== undefined
-  if (!apt) return [{ name: "Playwright's", commands: [[process.execPath, ...playwright]] }]
-  const packages = ['install', '-y', '--no-install-recommends', 'chromium']
-  return [
-    {
-      name: "the system's",
-      commands: [
-        ['apt-get', 'update'],
-        ['apt-get', ...packages],
-      ],
-    },
-    { name: "Playwright's", commands: [[process.execPath, ...playwright, '--with-deps']] },
-  ]
+  if (!(await mayInstall())) return [{ name: "Playwright's", commands: [[process.execPath, ...playwright]] }]
+  const withLibraries = [process.execPath, ...playwright, '--with-deps']
+  return [fromSystem('chromium'), { name: "Playwright's", commands: [/** @type {[string]} */ (withLibraries)] }]
 }
 
-/** @returns {Promise<{ chromium?: string, reason?: string }>} */
-async function findChromium() {
-  const chosen = process.env.HARDPACK_CHROMIUM
+/** @returns {Promise<Way[]>} */
+async function waysToFirefox() {
+  return (await mayInstall()) ? [fromSystem('firefox-esr')] : []
+}
+
+/**
+ * Finds a browser, or installs it.
+ *
+ * @param {{ name: string, variable: string, installed: () => Promise<string | undefined>, ways: () => Promise<Way[]> }} browser
+ * @returns {Promise<{ path?: string, reason?: string }>} Its path, or in one sentence why there is none.
+ */
+async function findBrowser({ name, variable, installed, ways }) {
+  const chosen = process.env[variable]
   if (chosen) {
-    if (await starts(chosen)) return { chromium: chosen }
-    return {
-      reason: `HARDPACK_CHROMIUM expected the path of a Chromium that starts, got ${chosen}. Correct or unset it.`,
-    }
+    if (await starts(chosen)) return { path: chosen }
+    return { reason: `${variable} expected the path of a ${name} that starts, got ${chosen}. Correct or unset it.` }
   }
-  let chromium = await installedChromium()
-  if (chromium) return { chromium }
+  let path = await installed()
+  if (path) return { path }
   const failures = []
-  for (const { name, commands } of await waysToInstall()) {
-    say(`installing a Chromium for the browser checks, ${name} (one to three minutes) …`)
-    for (const [program, ...args] of commands) {
+  for (const way of await ways()) {
+    say(`installing a ${name} for the browser checks, ${way.name} (up to three minutes) …`)
+    for (const [program, ...args] of way.commands) {
       const options = { minutes: INSTALL_MINUTES, env: { DEBIAN_FRONTEND: 'noninteractive' } }
       const { failure, output } = await run(program, args, options)
       if (!failure) continue
       const lines = output.trim().split('\n')
       failures.push(
-        `${name}: ${failure}, saying "${lines.findLast((line) => /^E(:|rror)/.test(line)) ?? lines.at(-1)}"`,
+        `${way.name}: ${failure}, saying "${lines.findLast((line) => /^E(:|rror)/.test(line)) ?? lines.at(-1)}"`,
       )
       break
     }
-    chromium = await installedChromium()
-    if (chromium) return { chromium }
+    path = await installed()
+    if (path) return { path }
   }
   return {
     reason:
-      `No Chromium was found that starts, and none could be installed (${failures.join('; ')}). ` +
-      'Install Chromium or Chrome, or set HARDPACK_CHROMIUM to its path; until then browser checks are skipped.',
+      `No ${name} was found that starts, and none could be installed (${failures.join('; ') || 'only root can'}). ` +
+      `Install it, or set ${variable} to its path; until then its checks are skipped.`,
   }
 }
 
+const CHROMIUM = {
+  name: 'Chromium',
+  variable: 'HARDPACK_CHROMIUM',
+  installed: installedChromium,
+  ways: waysToChromium,
+}
+const FIREFOX = { name: 'Firefox', variable: 'HARDPACK_FIREFOX', installed: installedFirefox, ways: waysToFirefox }
+
 /**
- * Brings the clone up to date: installs, builds and, when asked, finds or installs a Chromium.
+ * Brings the clone up to date: installs, builds and, when asked, finds or installs browsers.
  *
- * @param {{ browser: boolean }} options
- * @returns {Promise<{ chromium?: string, reason?: string }>} The path of a Chromium that starts, or in one sentence why
- *   there is none; neither when no browser was asked for.
+ * @param {{ chromium?: boolean, firefox?: boolean }} wanted
+ * @returns {Promise<{ chromium?: string, firefox?: string }>} The paths of browsers that start; why one is missing is said
+ *   on stderr.
  * @throws {Error} when the install or the build fails: one sentence, then what the program that failed had to say.
  * @example
- * const { chromium, reason } = await setup({ browser: true })
+ * const { chromium } = await setup({ chromium: true })
  */
-export async function setup({ browser }) {
+export async function setup(wanted) {
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
     throw new Error(
       `hardpack expected Node ${OLDEST_NODE} or newer, got ${process.versions.node}. Install a newer Node.`,
@@ -221,15 +273,18 @@ export async function setup({ browser }) {
   }
   await installDependencies()
   await build()
-  if (!browser) return {}
-  const result = await findChromium()
-  if (result.reason) say(result.reason)
-  return result
+  const find = async (/** @type {boolean | undefined} */ isWanted, /** @type {typeof CHROMIUM} */ browser) => {
+    if (!isWanted) return undefined
+    const { path, reason } = await findBrowser(browser)
+    if (reason) say(reason)
+    return path
+  }
+  return { chromium: await find(wanted.chromium, CHROMIUM), firefox: await find(wanted.firefox, FIREFOX) }
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    const { chromium } = await setup({ browser: true })
+    const { chromium } = await setup({ chromium: true })
     say(chromium ? `ready, with ${chromium}.` : 'ready, without a browser.')
   } catch (error) {
     say(error instanceof Error ? error.message : String(error))

@@ -1,7 +1,8 @@
 /** hardpack in Node: what the browser entry has, and paths of files. */
 
 import { fileURLToPath } from 'node:url'
-import { type OpenOptions, open as openInput, type PackageInput } from './open/open.ts'
+import { nodeWorkers } from '../compress/pool/node.ts'
+import { type OpenOptions, openWith, type PackageInput } from './open/open.ts'
 import { type FileSource, fileSource } from './pack/file.ts'
 import type { Model } from './run/model.ts'
 
@@ -26,7 +27,8 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
   try {
     const base = options?.base
     const opened = async () => sourceOf(typeof base === 'function' ? await base() : (base as PackageInput))
-    return await openInput(await sourceOf(input), base === undefined ? options : { ...options, base: opened })
+    const withBase = base === undefined ? options : { ...options, base: opened }
+    return await openWith(nodeWorkers, await sourceOf(input), withBase)
   } finally {
     for (const file of files) await file.close()
   }

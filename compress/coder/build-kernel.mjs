@@ -15,7 +15,7 @@ const wasm = join(scratch, 'kernel.wasm')
 const { error, stderr } = await asc.main([
   join(here, 'assembly', 'kernel.ts'),
   ...['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd', '--memoryBase', '16'],
-  ...['--initialMemory', '20', '--maximumMemory', '20', '--use', 'abort=', '--outFile', wasm],
+  ...['--initialMemory', '40', '--maximumMemory', '40', '--use', 'abort=', '--outFile', wasm],
 ])
 if (error) {
   process.stderr.write(`${stderr.toString()}\n${error.message}\n`)

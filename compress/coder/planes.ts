@@ -29,3 +29,19 @@ export function setPlaneElement(bytes: Uint8Array, offset: number, width: number
   const inGroup = index & (size - 1)
   bytes[offset + 16 * Math.floor(index / size) + (inGroup & 15)] |= value << (width * (inGroup >> 4))
 }
+
+/**
+ * Reads planes that lie one after the other from `offset` on into numbers, the first plane into their lowest bits.
+ *
+ * @param numbers as many as are read
+ */
+export function readPlanes(bytes: Uint8Array, offset: number, widths: readonly number[], numbers: Uint32Array): void {
+  let plane = offset
+  let shift = 0
+  numbers.fill(0)
+  for (const width of widths) {
+    for (let i = 0; i < numbers.length; i++) numbers[i] |= planeElement(bytes, plane, width, i) << shift
+    plane += planeBytes(width, numbers.length)
+    shift += width
+  }
+}

@@ -3,52 +3,17 @@
 import { BLOCK, LANES, LEAST_STATE, PROBABILITY_BITS, STATE_BYTES, TOTAL } from './rans.ts'
 
 /**
- * Frequencies of 12 bits for counts: every symbol that occurs gets at least 1, the sum is 2^12 exactly, and the cost in
- * bits is the least (what rounding left over goes, one by one, where it saves or costs least).
- */
-export function frequenciesOf(counts: ArrayLike<number>): Uint16Array {
-  const frequencies = new Uint16Array(counts.length)
-  let total = 0
-  for (let i = 0; i < counts.length; i++) total += counts[i]
-  if (total === 0) {
-    frequencies[0] = TOTAL
-    return frequencies
-  }
-  let sum = 0
-  for (let i = 0; i < counts.length; i++) {
-    if (counts[i] > 0) frequencies[i] = Math.max(1, Math.round((counts[i] * TOTAL) / total))
-    sum += frequencies[i]
-  }
-  while (sum !== TOTAL) {
-    const step = sum < TOTAL ? 1 : -1
-    let best = -1
-    let bestGain = Number.NEGATIVE_INFINITY
-    for (let i = 0; i < counts.length; i++) {
-      const frequency = frequencies[i]
-      if (frequency === 0 || frequency + step === 0) continue
-      const gain = counts[i] * Math.log2((frequency + step) / frequency)
-      if (gain > bestGain) {
-        bestGain = gain
-        best = i
-      }
-    }
-    frequencies[best] += step
-    sum += step
-  }
-  return frequencies
-}
-
-/**
  * Encodes a block of symbols, last to first: 32 states, then words.
  *
- * @param selector the table of each class
+ * @param choice the number of each symbol's table
+ * @param lanes the lane of each symbol
  * @param tables frequencies by table number
  * @returns the bytes and the number of u16 words after the states
  */
 export function encodeBlock(
   symbols: Uint8Array,
-  classes: Uint8Array,
-  selector: Uint8Array,
+  choice: Uint8Array,
+  lanes: Uint8Array,
   tables: readonly Uint16Array[],
 ): { bytes: Uint8Array; words: number } {
   if (symbols.length > BLOCK) throw new RangeError(`A block expected at most ${BLOCK} symbols, got ${symbols.length}.`)
@@ -61,8 +26,8 @@ export function encodeBlock(
   const bytes = new Uint8Array(STATE_BYTES + 2 * symbols.length)
   let position = bytes.length
   for (let i = symbols.length - 1; i >= 0; i--) {
-    const lane = i & (LANES - 1)
-    const table = selector[classes[i]]
+    const lane = lanes[i]
+    const table = choice[i]
     const frequency = tables[table][symbols[i]]
     let state = states[lane]
     if (state >= frequency * 2 ** (32 - PROBABILITY_BITS)) {

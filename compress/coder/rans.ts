@@ -1,7 +1,7 @@
 /**
  * Range asymmetric numeral systems (Duda 2013; the interleaved variant of Giesen 2014): integers only, 12-bit
- * frequencies, u32 states in [2^16, 2^32), u16 words, 32 lanes that take words from one stream in lane order. Weight i of
- * a block belongs to lane i mod 32.
+ * frequencies, u32 states in [2^16, 2^32), u16 words, 32 lanes that take words from one sequence. Which lane and which table an
+ * element has, its block knows.
  *
  *     x' = f · (x >> 12) + (x mod 2^12) − cum,   then x' << 16 | next word while x' < 2^16
  */
@@ -18,7 +18,7 @@ export const BLOCK = 1 << 16
 /** Bytes of the 32 first states of a block. */
 export const STATE_BYTES = 4 * LANES
 /** Tables that one stream may have. */
-export const MAX_TABLES = 16
+export const MAX_TABLES = 64
 export const SYMBOLS = 256
 
 /**
@@ -38,42 +38,46 @@ export function buildTable(frequencies: Uint16Array, entries: Uint32Array): void
   }
 }
 
+/** Decodes blocks, symbol by symbol. */
+export interface BlockDecoder {
+  /** Takes the states of the block that lies in the input, and the number of its words. */
+  begin(words: number): void
+  /** The next symbol of a lane, by the table of this number. */
+  symbol(lane: number, table: number): number
+  /** Whether all states began in their range, came back to where encoding began, and used the words up exactly. */
+  end(): boolean
+}
+
 /**
- * Decodes a block: `input` holds 32 states and then `words` u16 words.
- *
- * @param count weights in the block
- * @param classes a byte a weight
- * @param selector the table of each class
- * @returns whether the words are used up exactly and every state has come back to where encoding began
+ * @param input holds 32 states and then words
+ * @param tables decoding tables, one after the other (`buildTable`)
  */
-export function decodeBlock(
-  input: Uint8Array,
-  words: number,
-  tables: Uint32Array,
-  classes: Uint8Array,
-  selector: Uint8Array,
-  count: number,
-  symbols: Uint8Array,
-): boolean {
+export function blockDecoder(input: Uint8Array, tables: Uint32Array): BlockDecoder {
   const states = new Uint32Array(LANES)
-  for (let lane = 0; lane < LANES; lane++) {
-    const at = 4 * lane
-    states[lane] = input[at] | (input[at + 1] << 8) | (input[at + 2] << 16) | (input[at + 3] << 24)
+  let position = 0
+  let end = 0
+  let sound = false
+  return {
+    begin(words) {
+      for (let lane = 0; lane < LANES; lane++) {
+        const at = 4 * lane
+        states[lane] = input[at] | (input[at + 1] << 8) | (input[at + 2] << 16) | (input[at + 3] << 24)
+      }
+      sound = states.every((state) => state >= LEAST_STATE)
+      position = STATE_BYTES
+      end = STATE_BYTES + 2 * words
+    },
+    symbol(lane, table) {
+      const state = states[lane]
+      const entry = tables[(table << PROBABILITY_BITS) | (state & (TOTAL - 1))]
+      let next = ((entry >>> 20) + 1) * (state >>> PROBABILITY_BITS) + ((entry >>> 8) & (TOTAL - 1))
+      if (next < LEAST_STATE) {
+        next = next * 0x10000 + input[position] + (input[position + 1] << 8)
+        position += 2
+      }
+      states[lane] = next
+      return entry & (SYMBOLS - 1)
+    },
+    end: () => sound && position === end && states.every((state) => state === LEAST_STATE),
   }
-  let position = STATE_BYTES
-  const end = STATE_BYTES + 2 * words
-  for (let i = 0; i < count; i++) {
-    const lane = i & (LANES - 1)
-    const state = states[lane]
-    const entry = tables[(selector[classes[i]] << PROBABILITY_BITS) | (state & (TOTAL - 1))]
-    symbols[i] = entry
-    let next = ((entry >>> 20) + 1) * (state >>> PROBABILITY_BITS) + ((entry >>> 8) & (TOTAL - 1))
-    if (next < LEAST_STATE) {
-      if (position >= end) return false
-      next = next * 0x10000 + input[position] + (input[position + 1] << 8)
-      position += 2
-    }
-    states[lane] = next
-  }
-  return position === end && states.every((state) => state === LEAST_STATE)
 }

@@ -2,114 +2,128 @@
 
 import { inflate } from '../bytes/inflate.ts'
 import { unmix } from '../bytes/mix.ts'
-import type { Kernel } from '../coder/kernel.ts'
+import type { Box, Kernel } from '../coder/kernel.ts'
+import { readPlanes } from '../coder/planes.ts'
 import { buildTable, STATE_BYTES, TOTAL } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { ELEMENTS, planesLength } from './elements.ts'
-import { DEFLATE, MIX, RAW, SATURATED, type Segment, type Stream } from './header.ts'
-import { blockSize, layoutOf, type Placed, type Section } from './layout.ts'
+import { ELEMENTS, INDEX, isFloat, NIBBLE, planesLength, planesOf } from './elements.ts'
+import { DEFLATE, MIX, RAW, type Stream } from './header.ts'
+import {
+  joinDifferences,
+  joinElements,
+  joinNibbles,
+  joinSums,
+  joinValues,
+  moveClasses,
+  type Rests,
+  type Target,
+} from './join.ts'
+import { layoutOf, type Placed, type Section } from './layout.ts'
+import { blocksOf, countOf, type Tile } from './tiles.ts'
 
-/** Every sum a_i + b_j, row by row. */
-function sums(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const all = new Uint8Array(a.length * b.length)
-  for (let i = 0, at = 0; i < a.length; i++) {
-    for (let j = 0; j < b.length; j++) all[at++] = Math.min(SATURATED, a[i] + b[j])
+/** What the decoding of one stream needs all the time. */
+interface Work {
+  readonly kernel: Kernel
+  readonly stream: Stream
+  readonly method: number
+  readonly out: Uint8Array
+  readonly base: Uint8Array | undefined
+  /** Escapes used so far. */
+  escaped: number
+}
+
+function nextEscape(work: Work): number {
+  if (work.escaped === work.stream.escapes.length) throw corrupt(`${work.escaped} escapes, got more`)
+  return work.stream.escapes[work.escaped++]
+}
+
+function boxOf({ of, rows, at }: Tile<Placed>): Box {
+  const { latents, lines } = of.segment
+  return { at, rows, columns: latents[1].length, inner: latents[2].length, axis: lines?.axis ?? 0 }
+}
+
+function targetOf({ of, first, count }: Tile<Placed>, out: Uint8Array): Target {
+  const { latents } = of.segment
+  return { out, offset: of.offset, first: first * latents[1].length * latents[2].length, count }
+}
+
+function baseOf({ base }: Work): Uint8Array {
+  if (!base) throw corrupt('the base that it was encoded against, got none')
+  return base
+}
+
+function decodeTile(work: Work, tile: Tile<Placed>): void {
+  const { kernel, method, stream, out } = work
+  const { latents, first, center, lines, slope } = tile.of.segment
+  const [rows, columns, inner] = latents
+  const box = boxOf(tile)
+  kernel.latents.set(rows.subarray(tile.first, tile.first + tile.rows))
+  kernel.latents.set(columns, tile.rows)
+  kernel.latents.set(inner, tile.rows + columns.length)
+  kernel.spread(box)
+  const last = stream.tables.length - 1
+  if (slope) {
+    const classes = kernel.classes.subarray(tile.at, tile.at + tile.count)
+    moveClasses(targetOf(tile, out), method, slope, classes, baseOf(work), last - first)
   }
-  return all
+  kernel.decode(box, { stream: method, first, last, center, bins: stream.bins, lines })
 }
 
-/** A segment's classes as a class for each row, to which those of a pattern are added. */
-function classesOf({ latents: [rows, columns, inner] }: Segment): { rows: Uint8Array; pattern: Uint8Array } {
-  // A single row of many columns would have a pattern as long as the segment: its columns are rows as well.
-  if (rows.length === 1 && inner.length > 1) return { rows: sums(rows, columns), pattern: inner }
-  return { rows, pattern: sums(columns, inner) }
+function joinTile(work: Work, tile: Tile<Placed>, rests: Uint32Array): void {
+  const { kernel, method, stream, out } = work
+  const { palette, slope, fromBase } = tile.of.segment
+  const target = targetOf(tile, out)
+  const elements = kernel.elements(boxOf(tile), isFloat(method) ? ELEMENTS[method].bytes : 1)
+  const own: Rests = { bits: stream.lowBits, numbers: rests.subarray(tile.at, tile.at + tile.count) }
+  if (slope) joinDifferences(target, method, elements, own, baseOf(work), () => nextEscape(work))
+  else if (palette) joinValues(target, palette, elements, method === INDEX ? own : undefined)
+  else if (fromBase) joinSums(target, elements, baseOf(work))
+  else if (method === NIBBLE) joinNibbles(target, elements)
+  else joinElements(target, elements)
 }
 
-/** A run of a segment's elements inside one block. */
-interface Run {
-  readonly placed: Placed
-  /** Its first element, in the segment and in the block. */
-  readonly first: number
-  readonly at: number
-  readonly count: number
+function mergeFloats({ kernel, method, stream, escaped }: Work, count: number, planes: number): number {
+  const escapes = stream.escapes.subarray(escaped, escaped + count)
+  kernel.escapes.set(escapes)
+  const used = kernel.merge(method, count, stream.origins, planes, escapes.length)
+  if (used < 0) throw corrupt(`${stream.escapes.length} escapes, got more`)
+  return escaped + used
 }
 
-/** Cuts the segments of a stream into runs, block by block. */
-function runsOf(placed: readonly Placed[], count: number, blocks: number): Run[][] {
-  const runs: Run[][] = []
-  let index = 0
-  let first = 0
-  for (let block = 0; block < blocks; block++) {
-    const size = blockSize(count, block)
-    const own: Run[] = []
-    for (let at = 0; at < size; ) {
-      const run = Math.min(size - at, placed[index].segment.count - first)
-      own.push({ placed: placed[index], first, at, count: run })
-      at += run
-      first += run
-      if (first === placed[index].segment.count) {
-        index++
-        first = 0
-      }
-    }
-    runs.push(own)
-  }
-  return runs
+/** Decodes a block whose states, words and planes lie in the kernel's input. */
+function decodeBlock(work: Work, tiles: readonly Tile<Placed>[], words: number): void {
+  const { kernel, method, stream } = work
+  const count = countOf(tiles)
+  const planes = STATE_BYTES + 2 * words
+  kernel.begin(words)
+  for (const tile of tiles) decodeTile(work, tile)
+  if (!kernel.end()) throw corrupt('a coder that ends where it began, got another state')
+  const floats = isFloat(method)
+  const rests = new Uint32Array(method < INDEX ? 0 : count)
+  if (floats) work.escaped = mergeFloats(work, count, planes)
+  else readPlanes(kernel.input, planes, planesOf(stream.lowBits), rests)
+  for (const tile of tiles) joinTile(work, tile, rests)
 }
 
-function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uint8Array): void {
-  const { method, count, placed, bytes } = section
-  const element = ELEMENTS[method]
-  for (let i = 0; i < stream.tables.length; i++) {
-    buildTable(stream.tables[i], kernel.tables.subarray(i * TOTAL, (i + 1) * TOTAL))
-  }
+function decodeStream(kernel: Kernel, section: Section, stream: Stream, out: Uint8Array, base?: Uint8Array): void {
+  const { method, placed, bytes } = section
+  stream.tables.forEach((table, i) => {
+    buildTable(table, kernel.tables.subarray(i * TOTAL, (i + 1) * TOTAL))
+  })
+  const work: Work = { kernel, stream, method, out, base, escaped: 0 }
   let position = 0
-  let escaped = 0
-  let segment: Segment | undefined
-  let rows: Uint8Array = new Uint8Array(0)
-  let width = 0
-  for (const [block, runs] of runsOf(placed, count, stream.words.length).entries()) {
-    const size = blockSize(count, block)
+  for (const [block, tiles] of blocksOf(placed).entries()) {
     const words = stream.words[block]
-    const planes = STATE_BYTES + 2 * words
-    const end = position + planes + planesLength(element, size)
+    const end = position + STATE_BYTES + 2 * words + planesLength(stream.lowBits, countOf(tiles))
     kernel.input.set(bytes.subarray(position, end))
+    decodeBlock(work, tiles, words)
     position = end
-
-    for (const run of runs) {
-      if (run.placed.segment !== segment) {
-        segment = run.placed.segment
-        const classes = classesOf(segment)
-        rows = classes.rows
-        width = classes.pattern.length
-        kernel.pattern.set(classes.pattern)
-      }
-      const row = Math.floor(run.first / width)
-      kernel.rows.set(rows.subarray(row, Math.ceil((run.first + run.count) / width)))
-      kernel.spread(run.at, run.count, run.first - row * width, width)
-    }
-    if (!kernel.symbols(method, size, words)) {
-      throw corrupt('a coder that ends where it began, got another state')
-    }
-    const escapes = stream.escapes.subarray(escaped, escaped + size)
-    kernel.escapes.set(escapes)
-    const used = kernel.merge(method, size, stream.origins[0], stream.origins[1], planes, escapes.length)
-    if (used < 0) throw corrupt(`${stream.escapes.length} escapes, got more`)
-    escaped += used
-
-    for (const { placed: own, first, at, count: length } of runs) {
-      const start = own.offset + first * element.bytes
-      const target = out.subarray(start, start + length * element.bytes)
-      target.set(kernel.output.subarray(at * element.bytes, (at + length) * element.bytes))
-      const { center } = own.segment
-      if (center !== 0) for (let i = 0; i < target.length; i++) target[i] += center
-    }
   }
-  if (escaped !== stream.escapes.length) throw corrupt(`${stream.escapes.length} escapes, got ${escaped}`)
+  if (work.escaped !== stream.escapes.length) throw corrupt(`${stream.escapes.length} escapes, got ${work.escaped}`)
 }
 
 /** Decodes the bytes of a pool and hands them out to its segments. */
-function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
+export function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array): void {
   const pool = method === RAW ? bytes : new Uint8Array(count)
   if (method === DEFLATE) inflate(bytes, pool)
   if (method === MIX) unmix(bytes, pool)
@@ -124,11 +138,13 @@ function decodePool({ method, count, placed, bytes }: Section, out: Uint8Array):
  * Decodes a chunk of weights with a kernel.
  *
  * @param out filled exactly
- * @throws HardpackError `CHUNK_CORRUPT`.
+ * @param base as long as `out`: what a chunk with differences was encoded against
+ * @throws HardpackError `CHUNK_CORRUPT`, also for differences without a base.
  */
-export function decodeWeights(kernel: Kernel, bytes: Uint8Array, out: Uint8Array): void {
+export function decodeWeights(kernel: Kernel, bytes: Uint8Array, out: Uint8Array, base?: Uint8Array): void {
+  if (base && base.length !== out.length) throw corrupt(`a base of ${out.length} bytes, got ${base.length}`)
   for (const section of layoutOf(bytes, out.length)) {
-    if (section.stream) decodeStream(kernel, section, section.stream, out)
+    if (section.stream) decodeStream(kernel, section, section.stream, out, base)
     else decodePool(section, out)
   }
 }

@@ -3,13 +3,16 @@
 import { concat } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
 import { bitWriter } from '../coder/bit-writer.ts'
+import type { Effort } from '../types.ts'
 import { ELEMENTS } from './elements.ts'
 import { type EncodedStream, encodeStream } from './encode-stream.ts'
-import { codeHeader, DEFLATE, type Header, MIX, RAW } from './header.ts'
+import { circuitOf, codeHeader, DEFLATE, type Header, MIX, RAW } from './header.ts'
+import type { Coding } from './sources.ts'
 import type { Part } from './split.ts'
 
 /** Streams and pools that were encoded before, so that candidates for a chunk share what they have in common. */
 export interface ChunkCache {
+  readonly effort: Effort
   readonly streams: Map<string, EncodedStream>
   readonly pools: Map<string, Uint8Array>
 }
@@ -18,6 +21,8 @@ export interface EncodedPayload {
   readonly bytes: Uint8Array
   /** Estimated bits of each part, in proportion to which the chunk's bytes are shared out. */
   readonly bits: readonly number[]
+  /** The circuit or byte codec of each part. */
+  readonly circuits: readonly string[]
 }
 
 function remembered<T>(cache: Map<string, T>, key: string, make: () => T): T {
@@ -39,17 +44,20 @@ function varint(value: number): Uint8Array {
 /**
  * Encodes the parts of a chunk.
  *
- * @param methods of each part: the number of its stream, or the method of its pool
+ * @param codings of each part: its stream, or its pool
  */
-export function encodeChunk(parts: readonly Part[], methods: readonly number[], cache: ChunkCache): EncodedPayload {
-  const indicesOf = (method: number): number[] => methods.flatMap((own, i) => (own === method ? [i] : []))
+export function encodeChunk(parts: readonly Part[], codings: readonly Coding[], cache: ChunkCache): EncodedPayload {
+  const indicesOf = (method: number): number[] => codings.flatMap((own, i) => (own.method === method ? [i] : []))
   const streams = ELEMENTS.map((_, number) => {
     const indices = indicesOf(number)
     if (indices.length === 0) return undefined
-    return remembered(cache.streams, `${number}:${indices}`, () =>
+    const key = indices.map((i) => `${i}${codings[i].palette ? 'p' : ''}${codings[i].fromBase ? 'b' : ''}`)
+    return remembered(cache.streams, `${number}:${key}`, () =>
       encodeStream(
         number,
         indices.map((i) => parts[i]),
+        indices.map((i) => codings[i]),
+        cache.effort,
       ),
     )
   })
@@ -62,9 +70,9 @@ export function encodeChunk(parts: readonly Part[], methods: readonly number[], 
   })
   const header: Header = {
     segments: parts.map((part, i) => {
-      const method = methods[i]
+      const { method } = codings[i]
       const segment = streams[method]?.segments.get(part)
-      return segment ?? { method, count: part.bytes.length, latents: [], center: 0 }
+      return segment ?? { method, count: part.bytes.length, latents: [], center: 0, first: 0 }
     }),
     streams: streams.map((stream) => stream?.stream),
     pools: [pools[1].encoded.length, pools[2].encoded.length],
@@ -84,10 +92,11 @@ export function encodeChunk(parts: readonly Part[], methods: readonly number[], 
       ...pools.map((pool) => pool.encoded),
     ]),
     bits: parts.map((part, i) => {
-      const stream = streams[methods[i]]
+      const stream = streams[codings[i].method]
       if (stream) return stream.bits.get(part) ?? 0
-      const pool = pools[methods[i] - RAW]
+      const pool = pools[codings[i].method - RAW]
       return (8 * pool.encoded.length * part.bytes.length) / pool.raw.length
     }),
+    circuits: header.segments.map(circuitOf),
   }
 }

@@ -1,62 +1,23 @@
-/** Encodes all segments of one stream: symbols under the learned tables, and the planes of what is left of each element. */
+/**
+ * One stream of a chunk: its segments' circuits are learnt together, then every block is walked as its decoder will, so that predictions
+ * are the same, and encoded.
+ */
 
 import { concat } from '../../sdk/core/index.ts'
-import { selectorOf } from '../coder/kernel.ts'
 import { planeBytes, setPlaneElement } from '../coder/planes.ts'
-import { BLOCK, SYMBOLS } from '../coder/rans.ts'
-import { encodeBlock, frequenciesOf } from '../coder/rans-encode.ts'
-import { BYTE, ELEMENTS, planesLength } from './elements.ts'
-import { ESCAPE, SATURATED, type Segment, type Stream } from './header.ts'
-import { type Learned, learn, type Sample, symbolOf } from './learn.ts'
+import { LANES, SYMBOLS } from '../coder/rans.ts'
+import { encodeBlock } from '../coder/rans-encode.ts'
+import type { Effort } from '../types.ts'
+import { DELTA16, isFloat, planesLength, planesOf, QUARTERS } from './elements.ts'
+import { DEAD_CLASSES, ESCAPE, SATURATED, type Segment, type Stream } from './header.ts'
+import { type Learned, learn } from './learn.ts'
+import { historyTable, predict, shiftOf, stepOf, UNIT_BITS, unitsOf } from './lines.ts'
+import { frequenciesOf } from './quantise.ts'
+import { magnitudeOf } from './scales.ts'
+import { type Coding, lowBitsOf, type Source, sourceOf } from './sources.ts'
 import type { Part } from './split.ts'
-
-/** A part with what learning needs. */
-interface Source extends Sample {
-  readonly part: Part
-  readonly center: number
-  /** Sign and low mantissa bits. */
-  readonly rests: Uint32Array
-}
-
-function sourceOf(part: Part, stream: number): Source {
-  const { bytes, dims } = part
-  const element = ELEMENTS[stream]
-  const count = bytes.length / element.bytes
-  const values = new Uint16Array(count)
-  if (stream === BYTE) {
-    const counts = new Uint32Array(256)
-    for (const byte of bytes) counts[byte]++
-    const center = (counts.indexOf(Math.max(...counts)) - 128) & 255
-    for (let i = 0; i < count; i++) values[i] = (bytes[i] - center) & 255
-    return { part, dims, values, center, rests: new Uint32Array(0) }
-  }
-  const rests = new Uint32Array(count)
-  const { topBits, lowBits } = element
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  for (let i = 0; i < count; i++) {
-    const bits = element.bytes === 4 ? view.getUint32(4 * i, true) : view.getUint16(2 * i, true)
-    values[i] = (bits >>> lowBits) & ((1 << topBits) - 1)
-    rests[i] = (bits & ((1 << lowBits) - 1)) | ((bits >>> (topBits + lowBits)) << lowBits)
-  }
-  return { part, dims, values, center: 0, rests }
-}
-
-/** Symbols that cost more as symbols of their own than as escapes become escapes. */
-function pruned(counts: Float64Array): Float64Array {
-  const kept = counts.slice()
-  const total = counts.reduce((sum, count) => sum + count, 0)
-  for (let symbol = ESCAPE + 1; symbol < SYMBOLS; symbol++) {
-    const count = counts[symbol]
-    if (count === 0) continue
-    const own =
-      count * Math.min(12, Math.log2(total / count)) + Math.max(0, 1 / 4096 - count / total) * total * Math.LOG2E + 4
-    if (own > count * (10 + 6)) {
-      kept[ESCAPE] += count
-      kept[symbol] = 0
-    }
-  }
-  return kept
-}
+import { expectedLevels, levelsOf } from './tables.ts'
+import { blocksOf, countOf, orderedTile, type Tile } from './tiles.ts'
 
 export interface EncodedStream {
   readonly stream: Stream
@@ -66,69 +27,186 @@ export interface EncodedStream {
   readonly bits: ReadonlyMap<Part, number>
 }
 
-function tablesOf(number: number, learned: Learned): Uint16Array[] {
-  if (number !== BYTE) return learned.counts.map((counts) => frequenciesOf(pruned(counts)))
-  let used = learned.counts.length
-  while (used > 1 && learned.counts[used - 1].every((count) => count === 0)) used--
-  return learned.counts.slice(0, used).map(frequenciesOf)
+/** Symbols that cost more as symbols of their own than as escapes become escapes, of which both signs always have a place. */
+function pruned(counts: Float64Array): Float64Array {
+  const kept = counts.slice()
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  for (let symbol = 2 * ESCAPE + 2; symbol < SYMBOLS; symbol++) {
+    const count = counts[symbol]
+    if (count === 0) continue
+    const own =
+      count * Math.min(12, Math.log2(total / count)) + Math.max(0, 1 / 4096 - count / total) * total * Math.LOG2E + 4
+    if (own > count * (10 + 6)) {
+      kept[2 * ESCAPE + (symbol & 1)] += count
+      kept[symbol] = 0
+    }
+  }
+  for (const sign of [0, 1]) kept[2 * ESCAPE + sign] = Math.max(kept[2 * ESCAPE + sign], 1e-6)
+  return kept
 }
 
-/** Learns the circuit of the parts and encodes them as stream `number`. */
-export function encodeStream(number: number, parts: readonly Part[]): EncodedStream {
-  const sources = parts.map((part) => sourceOf(part, number))
-  const learned = learn(number, sources)
-  const element = ELEMENTS[number]
-  const tables = tablesOf(number, learned)
-  const total = sources.reduce((sum, source) => sum + source.values.length, 0)
-  const symbols = new Uint8Array(total)
-  const classes = new Uint8Array(total)
-  const rests = new Uint32Array(element.lowBits > 0 ? total : 0)
-  const selector = selectorOf(number)
-  const escapes: number[] = []
-  const segments = new Map<Part, Segment>()
-  const bits = new Map<Part, number>()
+/** What a walk through the blocks gives: symbols and how they are coded, in coded order. */
+interface Walked {
+  readonly symbols: Uint8Array
+  /** The table of each. */
+  readonly choice: Uint8Array
+  readonly lanes: Uint8Array
+  readonly rests: Uint32Array
+}
 
-  let at = 0
-  sources.forEach((source, index) => {
-    const fit = learned.fits[index]
-    const [a, b, d] = fit.latents
-    const latents = fit.latents.map((latent) => Uint8Array.from(latent))
-    segments.set(source.part, { method: number, count: source.values.length, latents, center: source.center })
-    bits.set(source.part, fit.bits + source.values.length * element.planes.reduce((sum, width) => sum + width, 0))
-    if (rests.length > 0) rests.set(source.rests, at)
-    for (let r = 0, i = 0; r < a.length; r++) {
-      for (let c = 0; c < b.length; c++) {
-        for (let k = 0; k < d.length; k++, i++, at++) {
-          const cls = Math.min(SATURATED, a[r] + b[c] + d[k])
-          const value = source.values[i]
-          let symbol = symbolOf(number, value, cls, learned.origins)
-          if (number !== BYTE && tables[selector[cls]][symbol] === 0) symbol = ESCAPE
-          if (number !== BYTE && symbol === ESCAPE) escapes.push(value)
-          classes[at] = cls
-          symbols[at] = symbol
-        }
-      }
-    }
-  })
+interface Member {
+  readonly source: Source
+  readonly segment: Segment
+}
 
-  const blocks: Uint8Array[] = []
-  const words: number[] = []
-  for (let start = 0; start < total; start += BLOCK) {
-    const end = Math.min(total, start + BLOCK)
-    const block = encodeBlock(symbols.subarray(start, end), classes.subarray(start, end), selector, tables)
-    words.push(block.words)
-    const planes = new Uint8Array(planesLength(element, end - start))
-    let offset = 0
-    let shift = 0
-    for (const width of element.planes) {
-      for (let i = start; i < end; i++) {
-        setPlaneElement(planes, offset, width, i - start, (rests[i] >>> shift) & ((1 << width) - 1))
+/** The classes of a tile's elements by their place in the segment. */
+function classAt({ latents: [a, b, d] }: Segment, place: number): number {
+  const k = place % d.length
+  const rest = Math.floor(place / d.length)
+  return Math.min(SATURATED, a[Math.floor(rest / b.length)] + b[rest % b.length] + d[k])
+}
+
+const HISTORY = /* @__PURE__ */ historyTable()
+
+/** Walks one tile; `walked` is filled from `tile.at` on. Escapes are appended. */
+function walk(
+  tile: Tile<Member>,
+  { stream, number }: { stream: Stream; number: number },
+  walked: Walked,
+  escapes: number[],
+): void {
+  const { source, segment } = tile.of
+  const { lines, first } = segment
+  const sizes = segment.latents.map(({ length }) => length)
+  const width = sizes[1] * sizes[2]
+  const {
+    order,
+    lines: count,
+    length,
+  } = lines
+    ? orderedTile(lines.axis, sizes, tile.first, tile.rows)
+    : {
+        order: Uint32Array.from({ length: tile.count }, (_, i) => tile.first * width + i),
+        lines: 1,
+        length: tile.count,
       }
-      offset += planeBytes(width, end - start)
-      shift += width
+  const history = new Int16Array(lines ? tile.count : 0)
+  const living = stream.tables.length - 1
+  for (let line = 0, i = 0; line < count; line++) {
+    for (let at = 0; at < length; at++, i++) {
+      const place = order[i]
+      const cls = classAt(segment, place)
+      const mean = lines ? predict(lines, lines.mean, history, line, length, at, false) : 0
+      const shift =
+        lines && lines.shifts.length > 0
+          ? shiftOf(lines, line, predict(lines, lines.spread, history, line, length, at, true))
+          : 0
+      const to = tile.at + i
+      const value = source.values[place]
+      walked.lanes[to] = at % LANES
+      if (source.rests.length > 0) walked.rests[to] = source.rests[place]
+      if (!isFloat(number)) {
+        const most = stream.tables.length - 1 - first
+        const moved = source.addends.length > 0 ? cls + source.addends[place] : cls + shift
+        walked.choice[to] = first + (lines || number >= DELTA16 ? Math.max(0, Math.min(most, moved)) : cls)
+        walked.symbols[to] = (value - (lines ? unitsOf(mean) : 0)) & 255
+        if (lines) history[i] = ((value << 24) >> 24) << UNIT_BITS
+        const difference = source.escapes.get(place)
+        if (difference !== undefined) escapes.push(difference)
+        continue
+      }
+      const dead = cls >= DEAD_CLASSES
+      const moved = dead ? cls : Math.max(0, Math.min(DEAD_CLASSES - 1, cls + shift))
+      const table = dead ? living : first + QUARTERS * stream.bins[lines ? stepOf(mean) : 0] + (moved & 3)
+      const flip = !dead && lines && mean < 0 ? 1 : 0
+      const sign = source.signs[place]
+      let magnitude = magnitudeOf(value, moved, stream.origins)
+      if (stream.tables[table][(2 * magnitude + sign) ^ flip] === 0) magnitude = ESCAPE
+      if (magnitude === ESCAPE) escapes.push(value)
+      walked.choice[to] = table
+      walked.symbols[to] = (2 * magnitude + sign) ^ flip
+      if (!lines || dead || magnitude <= ESCAPE) continue
+      const h = HISTORY[4 * Math.max(0, Math.min(127, magnitude + (moved & ~3) - (cls & ~3))) + (cls & 3)]
+      history[i] = sign ? -h : h
     }
-    blocks.push(block.bytes, planes)
   }
-  const stream = { tables, origins: learned.origins, escapes: Uint16Array.from(escapes), words }
-  return { stream, bytes: concat(blocks), segments, bits }
+}
+
+function planesFor(rests: Uint32Array, lowBits: number): Uint8Array {
+  const planes = new Uint8Array(planesLength(lowBits, rests.length))
+  let offset = 0
+  let shift = 0
+  for (const width of planesOf(lowBits)) {
+    for (let i = 0; i < rests.length; i++) {
+      setPlaneElement(planes, offset, width, i, (rests[i] >>> shift) & (2 ** width - 1))
+    }
+    offset += planeBytes(width, rests.length)
+    shift += width
+  }
+  return planes
+}
+
+function segmentOf(
+  { part: _, coding, center, slope, fromBase, values }: Source,
+  { latents, lines, first }: Learned['plans'][number],
+): Segment {
+  return {
+    method: coding.method,
+    count: values.length,
+    latents,
+    center,
+    first,
+    lines,
+    palette: coding.palette,
+    slope,
+    fromBase,
+  }
+}
+
+function tablesOf(number: number, { counts }: Learned): Uint16Array[] {
+  const levels: Uint8Array[] = []
+  return counts.map((own) => {
+    const frequencies = frequenciesOf(isFloat(number) ? pruned(own) : own, expectedLevels(number, levels))
+    levels.push(levelsOf(frequencies))
+    return frequencies
+  })
+}
+
+/** Learns the circuits of the parts and encodes them as stream `number`. */
+export function encodeStream(
+  number: number,
+  parts: readonly Part[],
+  codings: readonly Coding[],
+  effort: Effort,
+): EncodedStream {
+  const lowBits = lowBitsOf(number, parts, codings)
+  const sources = parts.map((part, i) => sourceOf(part, codings[i], lowBits))
+  const learned = learn(number, sources, effort)
+  const members = sources.map((source, i): Member => ({ source, segment: segmentOf(source, learned.plans[i]) }))
+  const tables = tablesOf(number, learned)
+  const stream = { tables, origins: learned.origins, bins: learned.bins, lowBits }
+  const escapes: number[] = []
+  const words: number[] = []
+  const blocks = blocksOf(members).flatMap((tiles) => {
+    const count = countOf(tiles)
+    const walked = {
+      symbols: new Uint8Array(count),
+      choice: new Uint8Array(count),
+      lanes: new Uint8Array(count),
+      rests: new Uint32Array(count),
+    }
+    const partial = { ...stream, escapes: new Uint32Array(0), words }
+    for (const tile of tiles) walk(tile, { stream: partial, number }, walked, escapes)
+    const block = encodeBlock(walked.symbols, walked.choice, walked.lanes, tables)
+    words.push(block.words)
+    return [block.bytes, planesFor(walked.rests, lowBits)]
+  })
+  return {
+    stream: { ...stream, escapes: Uint32Array.from(escapes), words },
+    bytes: concat(blocks),
+    segments: new Map(members.map(({ source, segment }) => [source.part, segment])),
+    bits: new Map(
+      members.map(({ source, segment }, i) => [source.part, learned.plans[i].bits + segment.count * lowBits]),
+    ),
+  }
 }

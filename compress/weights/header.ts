@@ -16,21 +16,26 @@ import {
   numberModels,
   signedModels,
 } from '../coder/bits.ts'
-import { DEAD_CLASSES, DEAD_TABLE } from '../coder/kernel.ts'
-import { BLOCK, MAX_TABLES, SYMBOLS, TOTAL } from '../coder/rans.ts'
+import { BLOCK, MAX_TABLES } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { BYTE, ELEMENTS } from './elements.ts'
+import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS, ordered, QUARTERS, unordered } from './elements.ts'
+import { type Lines, MAX_LAG, MAX_LAGS, MAX_LINE_SETS, MOST_SHIFT, SHIFTS, STEPS } from './lines.ts'
+import { codeTable, expectedLevels, tableModels } from './tables.ts'
+import { blocksOf, countOf } from './tiles.ts'
 
-/** Methods 0 to 3 are the streams of `ELEMENTS`; the rest pool a segment's bytes and code them by a byte codec. */
-export const RAW = 4
-export const DEFLATE = 5
-export const MIX = 6
-const METHOD_BITS = 3
+/** Methods 0 to 7 are the streams of `ELEMENTS`; the rest pool a segment's bytes and code them by a byte codec. */
+export const RAW = 8
+export const DEFLATE = 9
+export const MIX = 10
+const METHOD_BITS = 4
 
-/** The name of a method in reports. */
-export function circuitOf(method: number): string {
-  if (method < RAW) return method === BYTE ? 'Q' : 'A'
-  return method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
+/** The name of a segment's circuit in reports. */
+export function circuitOf({ method, lines, palette, fromBase }: Segment): string {
+  if (method >= RAW) return method === RAW ? 'raw' : method === DEFLATE ? 'deflate' : 'mix'
+  if (palette) return 'palette'
+  if (fromBase || method >= DELTA16) return 'Δ'
+  if (lines) return 'B'
+  return isFloat(method) ? 'A' : 'Q'
 }
 
 export const ZERO = 0
@@ -44,6 +49,27 @@ export const SATURATED = 255
 export const MAX_PATTERN = BLOCK
 /** Segments that a chunk may have. */
 export const MAX_SEGMENTS = 1 << 16
+/** Classes of floats from here on are dead: they share the last table, and have an origin of their own. */
+export const DEAD_CLASSES = 128
+export const MAX_PALETTE = 1 << 12
+const MAX_OFFSET = 1023
+
+/** Δ streams: how the class of an element follows the exponent of the base's element. */
+export interface Slope {
+  /** float16 in place of bfloat16; of DELTA32 always false. */
+  readonly half: boolean
+  /** Classes an octave of the base: 0, 1 or 2. */
+  readonly steps: number
+  /** class = min(255, a + b + d) + offset - steps · exponent, kept within the tables. */
+  readonly offset: number
+}
+
+export interface Palette {
+  /** Bytes of a value: 2 or 4. */
+  readonly bytes: number
+  /** In the order of floats. */
+  readonly values: Uint32Array
+}
 
 export interface Segment {
   readonly method: number
@@ -51,17 +77,31 @@ export interface Segment {
   readonly count: number
   /** Circuits only: a_r, b_c and d_k; count = the product of their lengths. */
   readonly latents: readonly Uint8Array[]
-  /** Stream of bytes only: added to each symbol, modulo 256. */
+  /** Streams of integers: added to each symbol, modulo 256 (nibbles 16). */
   readonly center: number
+  /** Circuits only: the number of its first table, to which its classes are added. */
+  readonly first: number
+  /** Floats and bytes may have them. */
+  readonly lines?: Lines
+  /** Indices always have one, bytes may. */
+  readonly palette?: Palette
+  /** Δ streams always have one. */
+  readonly slope?: Slope
+  /** Bytes: the base's byte is the prediction. */
+  readonly fromBase?: boolean
 }
 
 export interface Stream {
-  /** Frequencies of 256 symbols by table number. */
+  /** Frequencies of 256 symbols by table number. Of floats with dead classes, the last is theirs. */
   readonly tables: readonly Uint16Array[]
-  /** top = symbol + (class & ~3) + the origin of the living or of the dead, modulo 2^topBits. */
+  /** Floats: multiples of 4; top = magnitude + (class & ~3) + the origin of the living or of the dead, modulo 2^topBits. */
   readonly origins: readonly [number, number]
-  /** The `top` of each escaped element, in order. */
-  readonly escapes: Uint16Array
+  /** Floats: the table, in fours, of each step of a predicted mean; all 0 where no segment has lines. */
+  readonly bins: Uint8Array
+  /** Bits of an element's rest. */
+  readonly lowBits: number
+  /** The `top` of each escaped float, or the difference of each escaped element of a Δ stream, in order. */
+  readonly escapes: Uint32Array
   /** u16 words of each block. */
   readonly words: readonly number[]
 }
@@ -93,86 +133,219 @@ function medianOf(values: Uint8Array): number {
   return values.slice().sort()[values.length >> 1]
 }
 
-/**
- * A frequency by the change of its width in bits (against the symbol before it in the first table, against the same symbol of
- * the table before in the others), then the bits below the leading one.
- */
-function codeTable(coder: BitCoder, models: TableModels, before?: Uint16Array, given?: Uint16Array): Uint16Array {
-  const frequencies = new Uint16Array(SYMBOLS)
-  let left = TOTAL
-  let width = 0
-  for (let symbol = 0; symbol < SYMBOLS && left > 0; symbol++) {
-    const value = given ? given[symbol] : 0
-    const expected = before ? widthOf(before[symbol]) : width
-    width =
-      expected + codeSigned(coder, models.widths[(before ? 2 : 0) + (expected ? 1 : 0)], widthOf(value) - expected)
-    if (width < 0 || width > MAX_WIDTH) throw corrupt(`a frequency up to ${TOTAL}, got one of ${width} bits`)
-    let frequency = width > 0 ? 1 : 0
-    for (let bit = width - 2; bit >= 0; bit--) {
-      frequency = frequency * 2 + codeBit(coder, models.bits, 16 * width + bit, (value >>> bit) & 1)
-    }
-    if (frequency > left) throw corrupt(`frequencies that sum to ${TOTAL}, got more`)
-    left -= frequency
-    frequencies[symbol] = frequency
+/** A number of `width` bits, each as likely 0 as 1. */
+function codeRaw(coder: BitCoder, width: number, value: number): number {
+  let number = 0
+  for (let bit = width - 1; bit >= 0; bit--) number = number * 2 + coder.code(0x8000, Math.floor(value / 2 ** bit) & 1)
+  return number
+}
+
+/** The models of what may follow a segment's latents. */
+interface PartModels {
+  readonly flags: Int32Array
+  readonly numbers: readonly Int32Array[]
+  readonly signed: readonly Int32Array[]
+  readonly widths: Int32Array
+}
+
+const FLAGS = {
+  palette: 0,
+  wide: 1,
+  lines: 2,
+  perLine: 3,
+  sameMean: 4,
+  spread: 5,
+  sameSpread: 6,
+  half: 7,
+  base: 8,
+  axis: 9,
+}
+
+function codePalette(coder: BitCoder, models: PartModels, given?: Palette): Palette {
+  const wide = codeBit(coder, models.flags, FLAGS.wide, given?.bytes === 4 ? 1 : 0)
+  const bits = wide ? 32 : 16
+  const length = 1 + codeNumber(coder, models.numbers[0], given ? given.values.length - 1 : 0)
+  if (length > MAX_PALETTE) throw corrupt(`a palette of at most ${MAX_PALETTE} values, got ${length}`)
+  const values = new Uint32Array(length)
+  let least = 0
+  for (let i = 0; i < length; i++) {
+    const step = given ? ordered(given.values[i], bits) - least : 0
+    const width = codeTree(coder, models.widths, 6, 32 - Math.clz32(step))
+    if (width > 32) throw corrupt(`a step of at most 32 bits, got ${width}`)
+    const value = least + (width < 2 ? width : 2 ** (width - 1) + codeRaw(coder, width - 1, step - 2 ** (width - 1)))
+    if (value >= 2 ** bits) throw corrupt(`a value of ${bits} bits, got ${value}`)
+    values[i] = unordered(value, bits)
+    least = value + 1
   }
-  if (left > 0) throw corrupt(`frequencies that sum to ${TOTAL}, got ${TOTAL - left}`)
-  return frequencies
+  return { bytes: bits / 8, values }
 }
 
-interface TableModels {
-  readonly widths: readonly Int32Array[]
-  readonly bits: Int32Array
+function codeSlope(coder: BitCoder, models: PartModels, method: number, given?: Slope): Slope {
+  const half = method === DELTA16 && codeBit(coder, models.flags, FLAGS.half, given?.half ? 1 : 0) === 1
+  const steps = codeNumber(coder, models.numbers[1], given?.steps ?? 0)
+  const offset = codeNumber(coder, models.numbers[2], given?.offset ?? 0)
+  if (steps > 2 || offset > MAX_OFFSET) throw corrupt(`a slope up to 2 and an offset up to ${MAX_OFFSET}, got more`)
+  return { half, steps, offset }
 }
 
-const widthOf = (value: number): number => 32 - Math.clz32(value)
-const MAX_WIDTH = 13
+/** Signed numbers within [-least, most], or those that came before when they are as many and the same. */
+function codeCoefficients(
+  coder: BitCoder,
+  models: PartModels,
+  flag: number,
+  length: number,
+  before: Int8Array | undefined,
+  given?: Int8Array,
+): Int8Array {
+  if (before?.length === length) {
+    const same = given?.every((value, i) => value === before[i])
+    if (codeBit(coder, models.flags, flag, same ? 1 : 0)) return before
+  }
+  const values = new Int8Array(length)
+  for (let i = 0; i < length; i++) {
+    const value = codeSigned(coder, models.signed[0], given ? given[i] : 0)
+    if (value < -128 || value > 127) throw corrupt(`a coefficient from -128 to 127, got ${value}`)
+    values[i] = value
+  }
+  return values
+}
 
-/** @param top the largest class */
-function codeStream(coder: BitCoder, number: number, count: number, top: number, given?: Stream): Stream {
+function codeLines(
+  coder: BitCoder,
+  models: PartModels,
+  sizes: readonly number[],
+  before: Lines | undefined,
+  given?: Lines,
+): Lines | undefined {
+  if (!codeBit(coder, models.flags, FLAGS.lines, given ? 1 : 0)) return undefined
+  const axis = codeTree(coder, models.flags, 2, given?.axis ?? 0, FLAGS.axis)
+  if (axis > 2) throw corrupt(`an axis from 0 to 2, got ${axis}`)
+  const count = 1 + codeNumber(coder, models.numbers[3], given ? given.lags.length - 1 : 0)
+  if (count > MAX_LAGS) throw corrupt(`at most ${MAX_LAGS} lags, got ${count}`)
+  const lags: number[] = []
+  for (let i = 0; i < count; i++) {
+    const lag = 1 + codeNumber(coder, models.numbers[4], given ? given.lags[i] - 1 : 0)
+    if (lag > MAX_LAG) throw corrupt(`a lag up to ${MAX_LAG}, got ${lag}`)
+    lags.push(lag)
+  }
+  const perLine = axis === 2 && codeBit(coder, models.flags, FLAGS.perLine, given?.perLine ? 1 : 0) === 1
+  if (perLine && sizes[2] > MAX_LINE_SETS) throw corrupt(`at most ${MAX_LINE_SETS} lines of their own, got ${sizes[2]}`)
+  const length = count * (perLine ? sizes[2] : 1)
+  const mean = codeCoefficients(coder, models, FLAGS.sameMean, length, before?.mean, given?.mean)
+  let spread: Int8Array = new Int8Array(0)
+  const shifts = new Int8Array(0)
+  if (!codeBit(coder, models.flags, FLAGS.spread, given?.spread.length ? 1 : 0)) {
+    return { axis, lags, perLine, mean, spread, shifts }
+  }
+  spread = codeCoefficients(coder, models, FLAGS.sameSpread, length, before?.spread, given?.spread)
+  const moves = new Int8Array(SHIFTS)
+  let last = 0
+  for (let i = 0; i < SHIFTS; i++) {
+    last += codeSigned(coder, models.signed[1], given ? given.shifts[i] - last : 0)
+    if (Math.abs(last) > MOST_SHIFT) throw corrupt(`a shift within ${MOST_SHIFT}, got ${last}`)
+    moves[i] = last
+  }
+  return { axis, lags, perLine, mean, spread, shifts: moves }
+}
+
+/** What the segments of a stream ask of it. */
+interface Demand {
+  count: number
+  /** The largest class; of Δ streams none, as theirs are kept within the tables. */
+  top: number
+  /** The largest first table of segments with and without lines. */
+  first: number
+  firstOfLines: number
+}
+
+function codeTables(coder: BitCoder, number: number, dead: boolean, given?: Stream): Uint16Array[] {
+  const count = 1 + codeNumber(coder, numberModels(), given ? given.tables.length - 1 : 0)
+  if (count > MAX_TABLES) throw corrupt(`at most ${MAX_TABLES} tables, got ${count}`)
+  const models = tableModels()
+  const levels: Uint8Array[] = []
+  return Array.from({ length: count }, (_, i) => {
+    const table = codeTable(
+      coder,
+      models,
+      expectedLevels(number, dead && i === count - 1 ? [] : levels),
+      given?.tables[i],
+    )
+    levels.push(table.levels)
+    return table.frequencies
+  })
+}
+
+/** The bins of a predicted mean: they begin at 0 and go up by at most 1 a step. */
+function codeBins(coder: BitCoder, given?: Uint8Array): Uint8Array {
+  const model = bitModels(1)
+  const bins = new Uint8Array(STEPS)
+  for (let i = 1; i < STEPS; i++) bins[i] = bins[i - 1] + codeBit(coder, model, 0, given ? given[i] - given[i - 1] : 0)
+  return bins
+}
+
+/** @param blocks elements of each block */
+function codeStream(
+  coder: BitCoder,
+  number: number,
+  demand: Demand,
+  blocks: readonly number[],
+  given?: Stream,
+): Stream {
   const { topBits } = ELEMENTS[number]
   const numbers = numberModels()
-  const halves = top < DEAD_CLASSES ? [0] : [0, 1]
-  let tableCount = DEAD_TABLE + halves.length - 1
-  if (number === BYTE) {
-    tableCount = 1 + codeNumber(coder, numbers, given ? given.tables.length - 1 : 0)
-    if (tableCount > MAX_TABLES) throw corrupt(`at most ${MAX_TABLES} tables, got ${tableCount}`)
-  }
-  const models = { widths: [0, 1, 2, 3].map(signedModels), bits: bitModels(16 * (MAX_WIDTH + 1)) }
-  const tables: Uint16Array[] = []
-  for (let i = 0; i < tableCount; i++) {
-    const before = number !== BYTE && i === DEAD_TABLE ? undefined : tables[i - 1]
-    tables.push(codeTable(coder, models, before, given?.tables[i]))
+  const float = isFloat(number)
+  const dead = float && demand.top >= DEAD_CLASSES
+  const tables = codeTables(coder, number, dead, given)
+  const bins = float && demand.firstOfLines >= 0 ? codeBins(coder, given?.bins) : new Uint8Array(STEPS)
+  const living = tables.length - (dead ? 1 : 0)
+  const most = float
+    ? Math.max(demand.first, demand.firstOfLines + QUARTERS * bins[STEPS - 1]) + QUARTERS - 1
+    : Math.max(demand.first, demand.firstOfLines) + demand.top
+  if (most >= living) throw corrupt(`a table below ${living}, got ${most}`)
+
+  let { lowBits = 0 } = ELEMENTS[number]
+  if (number in MOST_LOW_BITS) {
+    lowBits = codeNumber(coder, numbers, given?.lowBits ?? 0)
+    if (lowBits > MOST_LOW_BITS[number]) throw corrupt(`at most ${MOST_LOW_BITS[number]} low bits, got ${lowBits}`)
   }
 
   const origins: [number, number] = [0, 0]
-  let escapes = new Uint16Array(0)
-  if (topBits > 0) {
-    const base = 1 << topBits
-    for (const half of halves) {
-      origins[half] = codeNumber(coder, numbers, given ? given.origins[half] & (base - 1) : 0)
-      if (origins[half] >= base) throw corrupt(`an origin below ${base}, got ${origins[half]}`)
-    }
-    const escaped = codeNumber(coder, numbers, given ? given.escapes.length : 0)
-    if (escaped > count) throw corrupt(`at most ${count} escapes, got ${escaped}`)
-    escapes = new Uint16Array(escaped)
-    const tree = bitModels(base)
-    for (let i = 0; i < escaped; i++) escapes[i] = codeTree(coder, tree, topBits, given ? given.escapes[i] : 0)
+  const base = 1 << topBits
+  for (const half of float ? (dead ? [0, 1] : [0]) : []) {
+    origins[half] = QUARTERS * codeNumber(coder, numbers, given ? (given.origins[half] & (base - 1)) / QUARTERS : 0)
+    if (origins[half] >= base) throw corrupt(`an origin below ${base}, got ${origins[half]}`)
   }
 
-  const words: number[] = []
-  for (let start = 0; start < count; start += BLOCK) {
-    const most = Math.min(BLOCK, count - start)
-    const used = codeNumber(coder, numbers, given ? given.words[words.length] : 0)
-    if (used > most) throw corrupt(`at most ${most} words, got ${used}`)
-    words.push(used)
+  let escapes = new Uint32Array(0)
+  if (float || number >= DELTA16) {
+    const escaped = codeNumber(coder, numbers, given ? given.escapes.length : 0)
+    if (escaped > demand.count) throw corrupt(`at most ${demand.count} escapes, got ${escaped}`)
+    escapes = new Uint32Array(escaped)
+    const tree = bitModels(float ? base : 0)
+    const width = 8 * ELEMENTS[number].bytes - lowBits
+    for (let i = 0; i < escaped; i++) {
+      const value = given ? given.escapes[i] : 0
+      escapes[i] = float ? codeTree(coder, tree, topBits, value) : codeRaw(coder, width, value)
+    }
   }
-  return { tables, origins, escapes, words }
+
+  const words = blocks.map((size, block) => {
+    const used = codeNumber(coder, numbers, given ? given.words[block] : 0)
+    if (used > size) throw corrupt(`at most ${size} words, got ${used}`)
+    return used
+  })
+  return { tables, origins, bins, lowBits, escapes, words }
 }
 
 function largest(values: Uint8Array): number {
   let most = 0
   for (const value of values) if (value > most) most = value
   return most
+}
+
+/** Bytes that a circuit's segment decodes to. */
+export function bytesOf({ method, count, palette }: Pick<Segment, 'method' | 'count' | 'palette'>): number {
+  return palette ? palette.bytes * count : ELEMENTS[method].bytes * count
 }
 
 /**
@@ -185,12 +358,18 @@ function largest(values: Uint8Array): number {
 export function codeHeader(coder: BitCoder, rawLength: number, given?: Header): Header {
   const methods = bitModels(1 << METHOD_BITS)
   const centers = bitModels(256)
-  const numbers = [0, 1, 2, 3].map(numberModels)
+  const numbers = [0, 1, 2, 3, 4].map(numberModels)
   const latentModels = [0, 1, 2].map(() => [numberModels(), bitModels(1), signedModels()])
+  const parts: PartModels = {
+    flags: bitModels(FLAGS.axis + 4),
+    numbers: [0, 1, 2, 3, 4].map(numberModels),
+    signed: [0, 1].map(signedModels),
+    widths: bitModels(64),
+  }
   const segments: Segment[] = []
-  const counts = ELEMENTS.map(() => 0)
-  const tops = ELEMENTS.map(() => 0)
+  const demands = ELEMENTS.map((): Demand => ({ count: 0, top: 0, first: -1, firstOfLines: -1 }))
   const pooled = [0, 0, 0]
+  let before: Lines | undefined
 
   let left = rawLength
   while (left > 0) {
@@ -203,32 +382,47 @@ export function codeHeader(coder: BitCoder, rawLength: number, given?: Header): 
       if (count > left) throw corrupt(`segments of ${rawLength} bytes in all, got more`)
       left -= count
       pooled[method - RAW] += count
-      segments.push({ method, count, latents: [], center: 0 })
+      segments.push({ method, count, latents: [], center: 0, first: 0 })
       continue
     }
     const sizes = [0, 1, 2].map(
       (axis) => 1 + codeNumber(coder, numbers[axis], segment ? segment.latents[axis].length - 1 : 0),
     )
     const [rows, columns, inner] = sizes
-    const width = ELEMENTS[method].bytes
     if (columns * inner > MAX_PATTERN) throw corrupt(`a pattern of at most ${MAX_PATTERN}, got ${columns * inner}`)
     const count = rows * columns * inner
-    if (count * width > left) throw corrupt(`segments of ${rawLength} bytes in all, got more`)
-    left -= count * width
-    counts[method] += count
-    const center = method === BYTE ? codeTree(coder, centers, 8, segment?.center ?? 0) : 0
+    if (count > 2 * left) throw corrupt(`segments of ${rawLength} bytes in all, got more`)
+    const hasPalette =
+      method === INDEX ||
+      (method === BYTE && codeBit(coder, parts.flags, FLAGS.palette, segment?.palette ? 1 : 0) === 1)
+    const palette = hasPalette ? codePalette(coder, parts, segment?.palette) : undefined
+    const bytes = bytesOf({ method, count, palette })
+    if (bytes > left || !Number.isInteger(bytes)) throw corrupt(`segments of ${rawLength} bytes in all, got more`)
+    left -= bytes
+    const integers = method >= BYTE && method <= INDEX
+    const center = integers ? codeTree(coder, centers, 8, segment?.center ?? 0) : 0
+    const slope = method >= DELTA16 ? codeSlope(coder, parts, method, segment?.slope) : undefined
     const latents = sizes.map((size, axis) => codeLatents(coder, latentModels[axis], size, segment?.latents[axis]))
+    const first = codeNumber(coder, numbers[4], segment?.first ?? 0)
+    const fromBase =
+      method === BYTE && !palette && codeBit(coder, parts.flags, FLAGS.base, segment?.fromBase ? 1 : 0) === 1
+    const lines = method <= BYTE && !fromBase ? codeLines(coder, parts, sizes, before, segment?.lines) : undefined
+    before = lines ?? before
+
+    const demand = demands[method]
     const top = latents.reduce((sum, latent) => sum + largest(latent), 0)
-    tops[method] = Math.max(tops[method], Math.min(SATURATED, top))
-    segments.push({ method, count, latents, center })
+    demand.count += count
+    if (!slope) demand.top = Math.max(demand.top, Math.min(SATURATED, top))
+    if (lines) demand.firstOfLines = Math.max(demand.firstOfLines, first)
+    else demand.first = Math.max(demand.first, first)
+    segments.push({ method, count, latents, center, first, lines, palette, slope, fromBase })
   }
 
-  const streams = counts.map((count, number) =>
-    count > 0 ? codeStream(coder, number, count, tops[number], given?.streams[number]) : undefined,
-  )
-  const bytes = streams[BYTE]
-  if (bytes && tops[BYTE] >= bytes.tables.length)
-    throw corrupt(`a class below ${bytes.tables.length}, got ${tops[BYTE]}`)
+  const streams = demands.map((demand, number) => {
+    if (demand.count === 0) return undefined
+    const members = segments.filter(({ method }) => method === number).map((segment) => ({ segment }))
+    return codeStream(coder, number, demand, blocksOf(members).map(countOf), given?.streams[number])
+  })
   const pools: [number, number] = [0, 0]
   for (const i of [0, 1]) {
     if (pooled[1 + i] > 0) pools[i] = codeNumber(coder, numbers[3], given ? given.pools[i] : 0)

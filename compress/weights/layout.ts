@@ -2,17 +2,18 @@
  * Where everything lies in a chunk of weights:
  *
  *     varint length of the header | header (arithmetic coded)
- *     streams in order of their number, each in blocks of 64 Ki elements: 32 states u32, words u16, planes
+ *     streams in order of their number, each in blocks of up to 64 Ki elements: 32 states u32, words u16, planes
  *     pools of the bytes of segments without a circuit: raw, deflated, mixed
  *
  * All lengths follow from the header, and are checked against the chunk's before anything is decoded.
  */
 
 import { bitReader } from '../coder/bit-reader.ts'
-import { BLOCK, STATE_BYTES } from '../coder/rans.ts'
+import { STATE_BYTES } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { ELEMENTS, planesLength } from './elements.ts'
-import { codeHeader, DEFLATE, type Header, MIX, RAW, type Segment, type Stream } from './header.ts'
+import { planesLength } from './elements.ts'
+import { bytesOf, codeHeader, DEFLATE, type Header, MIX, RAW, type Segment, type Stream } from './header.ts'
+import { blocksOf, countOf } from './tiles.ts'
 
 /** The largest chunk, raw. */
 const MAX_CHUNK = 1 << 22
@@ -53,17 +54,13 @@ function headerOf(bytes: Uint8Array, rawLength: number): { header: Header; end: 
   return { header, end: position + length }
 }
 
-/** Elements of a block. */
-export function blockSize(count: number, block: number): number {
-  return Math.min(BLOCK, count - block * BLOCK)
-}
-
-function lengthOf(header: Header, method: number, count: number): number {
-  if (method === RAW) return count
+function lengthOf(header: Header, method: number, placed: readonly Placed[]): number {
+  if (method === RAW) return placed.reduce((sum, { length }) => sum + length, 0)
   if (method > RAW) return header.pools[method - DEFLATE]
-  const words = header.streams[method]?.words ?? []
-  return words.reduce(
-    (sum, used, block) => sum + STATE_BYTES + 2 * used + planesLength(ELEMENTS[method], blockSize(count, block)),
+  const stream = header.streams[method]
+  if (!stream) return 0
+  return blocksOf(placed).reduce(
+    (sum, tiles, block) => sum + STATE_BYTES + 2 * stream.words[block] + planesLength(stream.lowBits, countOf(tiles)),
     0,
   )
 }
@@ -81,7 +78,7 @@ export function layoutOf(bytes: Uint8Array, rawLength: number): Section[] {
   const byMethod: Placed[][] = Array.from({ length: MIX + 1 }, () => [])
   let offset = 0
   for (const segment of header.segments) {
-    const length = segment.count * (segment.method < RAW ? ELEMENTS[segment.method].bytes : 1)
+    const length = segment.method < RAW ? bytesOf(segment) : segment.count
     byMethod[segment.method].push({ segment, offset, length })
     offset += length
   }
@@ -89,7 +86,7 @@ export function layoutOf(bytes: Uint8Array, rawLength: number): Section[] {
   const sections = byMethod.map((placed, method) => {
     const count = placed.reduce((sum, { segment }) => sum + segment.count, 0)
     const start = position
-    position += lengthOf(header, method, count)
+    position += lengthOf(header, method, placed)
     return { method, stream: header.streams[method], count, placed, bytes: bytes.subarray(start, position) }
   })
   if (position !== bytes.length) throw corrupt(`${position} bytes, got ${bytes.length}`)

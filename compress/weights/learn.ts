@@ -1,405 +1,424 @@
 /**
- * Learning of the scale circuit (circuit A): the tables, and for every segment a view rows × columns × inner with latent
- * classes a_r, b_c, d_k, by coordinate descent on bits: those of all symbols and of the latents, and a price for decoding a latent.
- * It is EM with hard assignments: each latent takes its best value under the tables, each table is re-estimated from
- * the symbols that its classes choose. Scales start from root mean squares, on a grid of quarter octaves for floats (where
- * q mod 4 is the table and ⌊q / 4⌋ octaves are subtracted from the exponent) and half octaves for bytes (a table each).
- *
- * Logarithms are used here and in `rans-encode.ts` only; decoding never sees one. The bytes are the same on every machine as
- * far as `Math.log2` is, and every value of it is rounded to a coarse grid before it decides anything.
+ * Learning of the circuits of one stream, by expectation maximisation with hard assignments: each latent takes its best value under the
+ * tables (`scales.ts`), segments choose among sets of tables (`leaves.ts`), and tables are counted again. Then segments that gain
+ * by looking at the lines before them (`fit-lines.ts`) get tables of their own, one for each step of the predicted mean.
  */
 
-import { DEAD_CLASSES, DEAD_TABLE, selectorOf } from '../coder/kernel.ts'
 import { MAX_TABLES, SYMBOLS } from '../coder/rans.ts'
-import { BYTE, FLOAT16 } from './elements.ts'
-import { ESCAPE, MAX_PATTERN, SATURATED, ZERO } from './header.ts'
+import type { Effort } from '../types.ts'
+import { BYTE, isFloat, QUARTERS } from './elements.ts'
+import { contextsOf, proposeLines, spreadsOf } from './fit-lines.ts'
+import { DEAD_CLASSES, SATURATED } from './header.ts'
+import { bitsUnder, costsUnder, type Leaves, leavesOf, ownBits } from './leaves.ts'
+import { CENTER, historyTable, type Lines, MOST_SHIFT, SHIFTS, STEPS, stepOf, UNIT_BITS, unitsOf } from './lines.ts'
+import {
+  baseOf,
+  costAt,
+  costsOf,
+  deadScale,
+  eachClass,
+  type Fit,
+  type Grid,
+  gridOf,
+  histogramOf,
+  improve,
+  improveAll,
+  magnitudeOf,
+  normalise,
+  type Sample,
+  SILENT,
+  startFit,
+  viewsOf,
+} from './scales.ts'
 
-/** A segment as learning sees it. */
-export interface Sample {
-  /** `top` of each element; (byte − center) mod 256 of a byte. */
-  readonly values: Uint16Array
-  readonly dims: readonly number[]
-}
-
-/** A segment's view and latents: class of (r, c, k) = latents[0][r] + latents[1][c] + latents[2][k]. */
-export interface Fit {
-  readonly latents: readonly Int16Array[]
+/** The circuit of one segment. */
+export interface Plan {
+  readonly latents: readonly Uint8Array[]
+  readonly lines: Lines | undefined
+  /** The number of its first table. */
+  readonly first: number
   /** Estimated bits of symbols and latents, without planes. */
-  bits: number
+  readonly bits: number
 }
 
 export interface Learned {
-  readonly fits: readonly Fit[]
+  readonly plans: readonly Plan[]
+  /** How often each symbol occurs, by table; of floats with dead classes, the last are theirs. */
   readonly counts: readonly Float64Array[]
   readonly origins: readonly [number, number]
+  readonly bins: Uint8Array
 }
 
-/** Where a scale's own value lies among the symbols. */
-const CENTER_SYMBOL = 60
-const CLASSES = DEAD_CLASSES
-/** Latents from here on make all their elements dead. */
-const DEAD = 512
-/** The latent of a dead row: its elements have the last class, whatever the others say. */
-const DEAD_ROW = 2 * DEAD
-/** How far below dead rows the elements of dead columns lie: three octaves, as living rows do not carry the gain of a dead one. */
-const FADED = 12
-/** Steps below the usual scale from which an element is dead: 24 octaves. */
-const FAR = 96
-/** Costs have room around the classes for candidates outside. */
-const STRIDE = 512
-const PAD = 128
-/** Costs of dead classes begin this far behind those of the living, which candidates may overstep. */
-const GAP = 64
-/** Costs are in 1/256 bit. */
-const BIT = 256
-const FORBIDDEN = 64 * BIT
-/** A latent takes as long to decode as some thirty elements, so it has to save more than its own bits. */
-const LATENT_PRICE = 3 * BIT
-/** The least cost of an escape: where they are many they would be cheap, and dead rows would stay under a living class. */
-const ESCAPE_PRICE = 5 * BIT
-/** Scale of a row without a single finite, nonzero element, until a base is known. */
-const SILENT = 0x7fff
-/** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
-const REACH = 3
-const CANDIDATES = 2 * REACH + 3
+/** The bin of each step of a predicted mean: finer where more elements are. */
+const BINS = Uint8Array.of(0, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5)
+const BIN_COUNT = 6
+/** Tables of a set with lines. */
+const LINE_TABLES = QUARTERS * BIN_COUNT
+/** Elements below which a segment gets no lines. */
+const LEAST_LINES = 512
+/** Rounds of learning, by effort. */
+const ROUNDS: Readonly<Record<Effort, number>> = { fast: 1, default: 3, best: 5 }
+/** Sets without lines that a stream may have. */
+const MOST_SETS = 8
+/** Elements of a row that may go without a class. */
+const SHORT_ROW = 64
+/** How far back lines may look, in lines. */
+const NEAR_REACH = 10
+const FAR_REACH = 32
 
-interface Grid {
-  readonly stream: number
-  readonly values: number
-  readonly steps: number
-  readonly classes: number
-  /** Squared magnitude in the middle of each value's interval, in units that a double holds. */
-  readonly energy: Float64Array
-  /** Subtracted from a scale's steps to give its class. */
-  base: number
-  /** Scale of dead elements, in steps; `undefined` where there are none. */
-  dead: number | undefined
-  /** Latents are those of the file, whose sums are classes. */
-  settled: boolean
+/** A segment while it is learnt. */
+interface Member {
+  readonly sample: Sample
+  /** A fit for each view, best first. */
+  readonly fits: readonly Fit[]
+  fit: Fit
+  /** Its set of tables. */
+  set: number
 }
 
-function gridOf(stream: number): Grid {
-  if (stream === BYTE) {
-    const energy = Float64Array.from({ length: 256 }, (_, value) => (value - 128) ** 2)
-    return { stream, values: 256, steps: 2, classes: MAX_TABLES, energy, base: 0, dead: undefined, settled: false }
-  }
-  const values = stream === FLOAT16 ? 128 : 1024
-  const infinite = values - 4
-  const energy = Float64Array.from({ length: values }, (_, top) => {
-    if (top === 0 || top >= infinite) return 0
-    const magnitude = (1 + ((top & 3) + 0.5) / 4) * 2 ** (top >> 2)
-    return magnitude * magnitude
-  })
-  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0, dead: undefined, settled: false }
+/** A segment with the lines that it may get. */
+interface Candidate {
+  readonly member: Member
+  readonly fit: Fit
+  readonly lines: Lines
+  readonly histogram: Float64Array
+  /** Bits of its latents and coefficients. */
+  readonly side: number
 }
 
-const stepsOf = (energy: number, grid: Grid): number => Math.round((grid.steps / 2) * Math.log2(energy))
-
-/** Every way to divide the dimensions into leading rows, columns and inner ones, with a pattern that fits. */
-function viewsOf(dims: readonly number[]): [number, number, number][] {
-  const product = (from: number, to: number): number => dims.slice(from, to).reduce((p, d) => p * d, 1)
-  const views: [number, number, number][] = []
-  for (let i = 0; i < Math.max(1, dims.length); i++) {
-    for (let j = i + 1; j <= dims.length; j++) {
-      const view: [number, number, number] = [product(0, i), product(i, j), product(j, dims.length)]
-      if (view[1] * view[2] <= MAX_PATTERN) views.push(view)
-    }
-  }
-  return views.length > 0 ? views : [[1, 1, 1]]
+interface Setting {
+  readonly grid: Grid
+  readonly origins: readonly [number, number]
+  readonly effort: Effort
 }
 
-/** Classes from root mean squares: of rows, then of columns over them, then of inner positions over both. */
-function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: number): Fit {
-  const { values } = sample
-  const latents = view.map((size) => new Int16Array(size))
-  const scale = [0, 1, 2].map((axis) => new Float64Array(view[axis]).fill(1))
-  const [rows, columns, inner] = view
-  for (let axis = 0; axis < 3; axis++) {
-    const size = view[axis]
-    const sum = new Float64Array(size)
-    const weight = new Float64Array(size)
-    for (let r = 0, i = 0; r < rows; r++) {
-      for (let c = 0; c < columns; c++) {
-        const known = scale[0][r] * scale[1][c]
-        for (let k = 0; k < inner; k++, i++) {
-          const energy = grid.energy[values[i]]
-          if (energy === 0 || known === Number.POSITIVE_INFINITY) continue
-          const at = axis === 0 ? r : axis === 1 ? c : k
-          sum[at] += energy / known
-          weight[at]++
-        }
-      }
-    }
-    const mean =
-      sum.reduce((s, v) => s + v, 0) /
-      Math.max(
-        1,
-        weight.reduce((s, v) => s + v, 0),
-      )
-    const dead = deadLatent(axis, latents[0])
-    const common = mean > 0 ? stepsOf(mean, grid) : axis === 0 ? silent + grid.base : 0
-    for (let at = 0; at < size; at++) {
-      const steps = weight[at] > 0 ? stepsOf(sum[at] / weight[at], grid) : common
-      const dies = grid.dead !== undefined && steps < (axis === 0 ? grid.base : common) - FAR
-      latents[axis][at] = dies ? dead : axis === 0 ? steps - grid.base : steps
-      // A dead row says nothing about the columns: all look alike beside its scale.
-      if (dies) scale[axis][at] = Number.POSITIVE_INFINITY
-      else if (weight[at] > 0) scale[axis][at] = sum[at] / weight[at]
-      else if (mean > 0) scale[axis][at] = mean
-    }
-  }
-  return { latents, bits: 0 }
-}
-
-function classOf(sum: number, grid: Grid): number {
-  if (grid.settled) return Math.min(SATURATED, sum)
-  if (sum >= DEAD) return Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
-  return Math.min(grid.classes - 1, Math.max(0, sum))
-}
-
-/** The latent of a dead row, or of a dead column over these rows. */
-function deadLatent(axis: number, rows: Int16Array): number {
-  const living = rows.filter((value) => value < DEAD)
-  return axis === 0 || living.length === 0 ? DEAD_ROW : DEAD + SATURATED - FADED - medianOf(living)
-}
-
-function eachClass(sample: Sample, fit: Fit, grid: Grid, visit: (value: number, cls: number) => void): void {
-  const [a, b, d] = fit.latents
-  for (let r = 0, i = 0; r < a.length; r++) {
-    for (let c = 0; c < b.length; c++) {
-      const q = a[r] + b[c]
-      for (let k = 0; k < d.length; k++) visit(sample.values[i++], classOf(q + d[k], grid))
-    }
-  }
-}
-
-/** The symbol of a value under a class. */
-export function symbolOf(stream: number, value: number, cls: number, origins: readonly number[]): number {
-  if (stream === BYTE) return value
-  if (value === 0) return ZERO
-  const symbol = value - (cls & ~3) - origins[cls < DEAD_CLASSES ? 0 : 1]
-  return symbol > ESCAPE && symbol < SYMBOLS ? symbol : ESCAPE
-}
-
-function countsOf(
-  samples: readonly Sample[],
-  fits: readonly Fit[],
-  grid: Grid,
-  origins: readonly number[],
-): Float64Array[] {
-  const tables = grid.stream === BYTE ? MAX_TABLES : DEAD_TABLE + 1
-  const counts = Array.from({ length: tables }, () => new Float64Array(SYMBOLS))
-  const selector = selectorOf(grid.stream)
-  samples.forEach((sample, i) => {
-    eachClass(sample, fits[i], grid, (value, cls) => {
-      counts[selector[cls]][symbolOf(grid.stream, value, cls, origins)]++
-    })
-  })
-  return counts
-}
-
-/** costs[value · STRIDE + PAD + class], of dead classes a gap further, in 1/256 bit. */
-function costsOf(counts: readonly Float64Array[], grid: Grid, origins: readonly number[]): Int32Array {
-  const bits = counts.map((table) => {
-    const total = table.reduce((sum, count) => sum + count, 0) + 4
-    const rare = Math.max(ESCAPE_PRICE, Math.round(BIT * Math.log2(total / (table[ESCAPE] + 0.5))))
-    return Int32Array.from(table, (count, symbol) => {
-      if (grid.stream === BYTE) return Math.round(BIT * Math.min(16, Math.log2((total + 64) / (count + 0.25))))
-      const own = Math.round(BIT * Math.log2(total / (count + 0.02)))
-      return symbol === ESCAPE ? rare + 6 * BIT : Math.min(own, rare + 6 * BIT)
-    })
-  })
-  const selector = selectorOf(grid.stream)
-  const costs = new Int32Array(grid.values * STRIDE).fill(FORBIDDEN)
-  for (let value = 0; value < grid.values; value++) {
-    for (let cls = 0; cls < (grid.stream === BYTE ? grid.classes : SATURATED + 1); cls++) {
-      const at = value * STRIDE + PAD + cls + (cls < DEAD_CLASSES ? 0 : GAP)
-      costs[at] = bits[selector[cls]][symbolOf(grid.stream, value, cls, origins)]
-    }
-  }
-  return costs
-}
-
-/** Bits of each value of a latent, from how often it is taken now. */
-function latentBits(latent: Int16Array): Map<number, number> {
-  const counts = new Map<number, number>()
-  for (const value of latent) counts.set(value, (counts.get(value) ?? 0) + 1)
-  const bits = new Map<number, number>()
-  for (const [value, count] of counts) bits.set(value, Math.round(BIT * Math.log2((latent.length + 2) / count)))
-  return bits
-}
-
-function medianOf(latent: Int16Array): number {
-  return latent.slice().sort()[latent.length >> 1]
-}
-
-/** One step of coordinate descent on one axis; sets the fit's bits. */
-function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
-  const { values } = sample
-  const [a, b, d] = fit.latents
-  const latent = fit.latents[axis]
-  const common = medianOf(latent)
-  const dead = deadLatent(axis, a)
-  const from = latent.map((value) => (value === DEAD_ROW && common !== DEAD_ROW ? common : value))
-  const place = (sum: number): number =>
-    sum >= DEAD
-      ? GAP + Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
-      : Math.min(CLASSES + 8, Math.max(-8, sum))
-  const scores = new Float64Array(CANDIDATES * latent.length)
-  for (let r = 0, i = 0; r < a.length; r++) {
-    for (let c = 0; c < b.length; c++) {
-      const q = a[r] + b[c]
-      for (let k = 0; k < d.length; k++) {
-        const at = axis === 0 ? r : axis === 1 ? c : k
-        const to = at * CANDIDATES
-        const row = values[i++] * STRIDE + PAD
-        const others = q + d[k] - latent[at]
-        scores[to + 7] += costs[row + place(others + common)]
-        scores[to + 8] += costs[row + place(others + dead)]
-        if (others >= DEAD || from[at] >= DEAD) {
-          for (let j = 0; j <= 2 * REACH; j++) scores[to + j] += costs[row + place(others + from[at] + j - REACH)]
-          continue
-        }
-        const center = row + Math.min(CLASSES + 8, Math.max(-8, others + from[at]))
-        scores[to] += costs[center - 3]
-        scores[to + 1] += costs[center - 2]
-        scores[to + 2] += costs[center - 1]
-        scores[to + 3] += costs[center]
-        scores[to + 4] += costs[center + 1]
-        scores[to + 5] += costs[center + 2]
-        scores[to + 6] += costs[center + 3]
-      }
-    }
-  }
-  const known = latentBits(latent)
-  const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
-  const count = mayDie ? CANDIDATES : CANDIDATES - 1
-  let chosen = 0
-  let flat = 0
-  for (let at = 0; at < latent.length; at++) {
-    let best = Number.POSITIVE_INFINITY
-    for (let candidate = 0; candidate < count; candidate++) {
-      const near = from[at] === DEAD_ROW ? DEAD_ROW : from[at] + candidate - REACH
-      const value = candidate === CANDIDATES - 1 ? dead : candidate === CANDIDATES - 2 ? common : near
-      const bits = scores[at * CANDIDATES + candidate] + (latent.length > 1 ? (known.get(value) ?? unknown) : 0)
-      if (bits < best) {
-        best = bits
-        latent[at] = value
-      }
-    }
-    chosen += best
-    flat += scores[at * CANDIDATES + CANDIDATES - 2]
-  }
-  const price = 16 * BIT + latent.length * LATENT_PRICE
-  if (flat <= chosen + price && latent.length > 1) latent.fill(common)
-  fit.bits = Math.min(flat, chosen + price) / BIT
-}
-
-function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {
-  for (let round = 0; round < rounds; round++) {
-    for (let axis = 0; axis < 3; axis++) {
-      if (axis === 0 || fit.latents[axis].length > 1) improve(sample, fit, axis, costs, mayDie)
-    }
-  }
-}
-
-/** Moves each axis' least value to the rows, and all into the range of a class. */
-function normalise(fit: Fit, grid: Grid): void {
-  const [a, b, d] = fit.latents
-  const most = grid.classes - 1
-  const settle = (latent: Int16Array, room: number): number => {
-    const living = latent.filter((value) => value < DEAD)
-    const least = living.reduce((x, y) => Math.min(x, y), living[0] ?? 0)
-    let widest = 0
-    for (let i = 0; i < latent.length; i++) {
-      if (latent[i] >= DEAD) {
-        latent[i] = Math.min(SATURATED, Math.max(DEAD_CLASSES, latent[i] - DEAD - least))
-        continue
-      }
-      latent[i] = Math.min(latent[i] - least, room)
-      widest = Math.max(widest, latent[i])
-    }
-    for (let r = 0; r < a.length; r++) if (a[r] < DEAD) a[r] += least
-    return widest
-  }
-  const columns = settle(b, most >> 1)
-  const pattern = columns + settle(d, most - columns)
-  for (let r = 0; r < a.length; r++) a[r] = a[r] >= DEAD ? SATURATED : Math.max(0, Math.min(a[r], most - pattern))
-}
-
-/** The scale of elements far below the living ones, if they are more than a few: its steps. */
-function deadScale(samples: readonly Sample[], grid: Grid): number | undefined {
-  if (grid.stream === BYTE) return undefined
-  let sum = 0
-  let count = 0
-  let total = 0
-  for (const { values } of samples) {
-    total += values.length
-    for (const value of values) {
-      if (value === 0 || value >= grid.base - FAR / 2) continue
-      sum += value
-      count++
-    }
-  }
-  // Values and steps are both quarter octaves; the mean of a Gaussian's lies five below its scale.
-  return count > Math.max(64, total >> 9) ? Math.round(sum / count) + 5 : undefined
-}
-
-/** The class window that holds the scales of most elements: dead rows of 1e-30 must not push the living ones out. */
-function baseOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid): number {
-  const weights = new Map<number, number>()
-  fits.forEach(({ latents }, i) => {
-    const size = samples[i].values.length / latents[0].length
-    for (const scale of latents[0]) if (scale !== SILENT) weights.set(scale, (weights.get(scale) ?? 0) + size)
-  })
-  const margin = grid.stream === BYTE ? 0 : 16
-  let best = 0
-  let most = 0
-  for (const least of [...weights.keys()].sort((x, y) => x - y)) {
-    let inside = 0
-    for (const [scale, weight] of weights) {
-      if (scale >= least && scale - least < grid.classes - 2 * margin) inside += weight
-    }
-    if (inside > most) {
-      most = inside
-      best = least
-    }
-  }
-  return grid.stream === BYTE ? Math.max(0, best) : (best - margin) & ~3
-}
-
-/** Learns the circuit of all segments of one stream. */
-export function learn(stream: number, samples: readonly Sample[]): Learned {
+/** A common grid for all samples. */
+function settle(stream: number, samples: readonly Sample[], effort: Effort): Setting {
   const grid = gridOf(stream)
-  const started = (silent: number): Fit[] =>
-    samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, silent))
-  grid.base = baseOf(samples, started(SILENT), grid)
+  const started = samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, SILENT))
+  grid.base = baseOf(samples, started, grid)
   grid.dead = deadScale(samples, grid)
-  const mayDie = grid.dead !== undefined
-  const living = grid.base - CENTER_SYMBOL
-  const origins: [number, number] =
-    stream === BYTE
-      ? [0, 0]
-      : [living, grid.dead === undefined ? living : (grid.dead & ~3) - (SATURATED & ~3) - CENTER_SYMBOL]
-  let fits = started(0)
-  let costs = costsOf(countsOf(samples, fits, grid, origins), grid, origins)
+  const living = grid.base - CENTER
+  const dead = grid.dead === undefined ? living : (grid.dead & ~3) - (SATURATED & ~3) - CENTER
+  return { grid, origins: isFloat(stream) ? [living, dead] : [0, 0], effort }
+}
 
-  fits = samples.map((sample) => {
-    let best: Fit | undefined
-    for (const view of viewsOf(sample.dims)) {
-      const fit = startFit(sample, view, grid, 0)
-      improveAll(sample, fit, costs, mayDie, 2)
-      if (!best || fit.bits < best.bits) best = fit
-    }
-    return best as Fit
+const sizesOf = ({ latents }: Pick<Fit, 'latents'>): number[] => latents.map(({ length }) => length)
+
+/** Sets of tables without lines, at most `most`: every member gets its own. */
+function chooseSets(members: readonly Member[], { grid, origins }: Setting, most: number): Leaves {
+  const leaves = leavesOf(
+    members.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins)),
+    most,
+  )
+  members.forEach((member, i) => {
+    member.set = leaves.choice[i]
   })
-  for (let round = 0; round < 2; round++) {
-    costs = costsOf(countsOf(samples, fits, grid, origins), grid, origins)
-    samples.forEach((sample, i) => {
-      improveAll(sample, fits[i], costs, mayDie, 1)
+  return leaves
+}
+
+/** Scales and views, with sets of tables but without lines. */
+function learnScales(stream: number, samples: readonly Sample[], setting: Setting): Member[] {
+  const { grid, origins, effort } = setting
+  const mayDie = grid.dead !== undefined
+  const started = samples.map((sample) => startFit(sample, viewsOf(sample.dims)[0], grid, 0))
+  const [pooled] = leavesOf(
+    samples.map((sample, i) => histogramOf(sample, started[i], grid, origins)),
+    1,
+  ).sets
+  const costs = costsOf(pooled, grid, origins)
+  const members = samples.map((sample): Member => {
+    const fits = viewsOf(sample.dims).flatMap((view) => {
+      const fit = startFit(sample, view, grid, 0)
+      improveAll(sample, fit, costs, mayDie, 1)
+      // Where rows are short, what their first elements say may be worth more than a class that is sent.
+      const [rows, columns, inner] = view
+      const steady = effort !== 'fast' && rows > 1 && columns * inner <= SHORT_ROW
+      return steady ? [fit, withSteadyRows(sample, fit, costs, mayDie)] : [fit]
+    })
+    fits.sort((a, b) => a.bits - b.bits)
+    return { sample, fits, fit: fits[0], set: 0 }
+  })
+  for (let round = 0; round < ROUNDS[effort]; round++) {
+    const { sets } = chooseSets(members, setting, mostSets(stream, effort, 0))
+    for (const [set, histogram] of sets.entries()) {
+      const own = costsOf(histogram, grid, origins)
+      for (const { sample, fit, set: chosen } of members) {
+        if (chosen === set) improveAll(sample, fit, own, mayDie, 1)
+      }
+    }
+  }
+  return members
+}
+
+/** The same view with one class for all rows. */
+function withSteadyRows(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean): Fit {
+  const [rows, columns, inner] = fit.latents
+  const middle = rows.slice().sort()[rows.length >> 1]
+  const steady = { latents: [new Int16Array(rows.length).fill(middle), columns.slice(), inner.slice()], bits: 0 }
+  for (const axis of [1, 2]) improve(sample, steady, axis, costs, mayDie)
+  return steady
+}
+
+/** Sets without lines that leave room for `lineSets` with them. Classes of integers have tables of their own: one set says it all. */
+function mostSets(stream: number, effort: Effort, lineSets: number): number {
+  if (!isFloat(stream) || effort === 'fast') return 1
+  return Math.min(MOST_SETS, Math.floor((MAX_TABLES - 1 - lineSets * LINE_TABLES) / QUARTERS))
+}
+
+/** The history that the elements of a segment give, in natural order. */
+function historyOf(sample: Sample, fit: Fit, { grid, origins }: Setting): Int16Array {
+  const { values, signs } = sample
+  const out = new Int16Array(values.length)
+  eachClass(sample, fit, grid, (i, cls) => {
+    if (!isFloat(grid.stream)) out[i] = ((values[i] << 24) >> 24) << UNIT_BITS
+    else if (cls < DEAD_CLASSES) {
+      const h = HISTORY[4 * magnitudeOf(values[i], cls, origins) + (cls & 3)]
+      out[i] = signs[i] ? -h : h
+    }
+  })
+  return out
+}
+
+const HISTORY = /* @__PURE__ */ historyTable()
+
+/** Bits of a latent, by how often each of its values occurs. */
+function latentBits({ latents }: Fit): number {
+  return latents.reduce((sum, latent) => {
+    const counts = new Map<number, number>()
+    for (const value of latent) counts.set(value, (counts.get(value) ?? 0) + 1)
+    if (counts.size < 2) return sum
+    return [...counts.values()].reduce((bits, n) => bits + n * Math.log2((latent.length + 2) / n), sum)
+  }, 16)
+}
+
+const coefficientBits = ({ mean, spread, shifts }: Lines): number =>
+  16 + 5 * (mean.length + spread.length) + 2 * shifts.length
+
+/** For each step of the spread the shift under which the elements cost least. */
+function shiftsFor(sample: Sample, fit: Fit, spreads: Int16Array, costs: Int32Array, grid: Grid): Int8Array {
+  const width = 2 * MOST_SHIFT + 1
+  const sums = new Float64Array(SHIFTS * width)
+  eachClass(sample, fit, grid, (i, cls) => {
+    if (cls >= DEAD_CLASSES) return
+    const step = stepOf(Math.max(0, spreads[i]))
+    for (let j = 0; j < width; j++) {
+      const moved = Math.max(0, Math.min(grid.classes - 1, cls + j - MOST_SHIFT))
+      sums[step * width + j] += costAt(costs, sample.values[i], moved)
+    }
+  })
+  return Int8Array.from({ length: SHIFTS }, (_, step) => {
+    let best = MOST_SHIFT
+    for (let j = 0; j < width; j++) if (sums[step * width + j] < sums[step * width + best]) best = j
+    return best - MOST_SHIFT
+  })
+}
+
+/** Symbols of a float segment with lines, by table of its set; dead elements apart. */
+function lineHistogram(sample: Sample, fit: Fit, lines: Lines, setting: Setting): Float64Array {
+  const { grid, origins } = setting
+  const { means, shifts } = contextsOf(lines, sizesOf(fit), historyOf(sample, fit, setting))
+  const histogram = new Float64Array(SYMBOLS * LINE_TABLES)
+  eachClass(sample, fit, grid, (i, cls) => {
+    if (cls >= DEAD_CLASSES) return
+    const moved = Math.max(0, Math.min(DEAD_CLASSES - 1, cls + shifts[i]))
+    const sign = means[i] < 0 ? 1 - sample.signs[i] : sample.signs[i]
+    const table = QUARTERS * BINS[stepOf(means[i])] + (moved & 3)
+    histogram[SYMBOLS * table + 2 * magnitudeOf(sample.values[i], moved, origins) + sign]++
+  })
+  return histogram
+}
+
+/** The lines that promise most, over all views of a segment. */
+function proposeFor({ sample, fits }: Member, setting: Setting): { fit: Fit; lines: Lines } | undefined {
+  const reach = setting.effort === 'best' ? FAR_REACH : NEAR_REACH
+  let best: { fit: Fit; lines: Lines; bits: number } | undefined
+  for (const [place, fit] of fits.entries()) {
+    // Rows and columns are much the same in all views; taps are what views differ in.
+    const proposal = proposeLines(sizesOf(fit), historyOf(sample, fit, setting), place === 0 ? [0, 1, 2] : [2], reach)
+    if (!proposal) continue
+    const bits = fit.bits - proposal.gain
+    if (!best || bits < best.bits) best = { fit, lines: proposal.lines, bits }
+  }
+  return best
+}
+
+/** Lines for the members that may gain by them, with what their symbols then are. */
+function candidatesOf(members: readonly Member[], sets: readonly Float64Array[], setting: Setting): Candidate[] {
+  const { grid, origins } = setting
+  const costs = sets.map((histogram) => costsOf(histogram, grid, origins))
+  return members.flatMap((member): Candidate[] => {
+    const { sample } = member
+    if (sample.values.length < LEAST_LINES) return []
+    const proposal = proposeFor(member, setting)
+    if (!proposal) return []
+    const { fit } = proposal
+    let { lines } = proposal
+    if (lines.spread.length > 0) {
+      const spreads = spreadsOf(lines, sizesOf(fit), historyOf(sample, fit, setting))
+      lines = { ...lines, shifts: shiftsFor(sample, fit, spreads, costs[member.set], grid) }
+    }
+    const histogram = lineHistogram(sample, fit, lines, setting)
+    return [{ member, fit, lines, histogram, side: latentBits(fit) + coefficientBits(lines) }]
+  })
+}
+
+/** A way to divide the tables among sets with lines and without. */
+interface Division {
+  readonly kept: readonly Candidate[]
+  readonly leaves: Leaves | undefined
+  readonly bits: number
+}
+
+/** Keeps the candidates that save bits when there are `lineSets` sets with lines. */
+function divide(
+  members: readonly Member[],
+  candidates: readonly Candidate[],
+  lineSets: number,
+  setting: Setting,
+): Division {
+  const { grid, origins, effort } = setting
+  let kept: readonly Candidate[] = lineSets > 0 ? candidates : []
+  let leaves: Leaves | undefined
+  const plain = members.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins))
+  const most = mostSets(grid.stream, effort, lineSets)
+  const without = leavesOf(plain, most)
+  const plainCosts = without.sets.map(costsUnder)
+  for (let round = 0; round < 2 && kept.length > 0; round++) {
+    leaves = leavesOf(
+      kept.map(({ histogram }) => histogram),
+      lineSets,
+    )
+    const costs = leaves.sets.map(costsUnder)
+    const { choice } = leaves
+    const saves = kept.filter(({ member, histogram, side }, i) => {
+      const at = members.indexOf(member)
+      const bits = bitsUnder(plain[at], plainCosts[without.choice[at]]) + latentBits(member.fit)
+      return bitsUnder(histogram, costs[choice[i]]) + side < bits
+    })
+    if (saves.length === kept.length) break
+    kept = saves
+    leaves = undefined
+  }
+  if (kept.length > 0 && !leaves) {
+    leaves = leavesOf(
+      kept.map(({ histogram }) => histogram),
+      lineSets,
+    )
+  }
+  const rest = plain.filter((_, i) => !kept.some(({ member }) => member === members[i]))
+  const others = members.filter((member) => !kept.some((candidate) => candidate.member === member))
+  const bits =
+    (rest.length > 0 ? leavesOf(rest, most).sets.reduce((sum, set) => sum + ownBits(set), 0) : 0) +
+    (leaves ? leaves.sets.reduce((sum, set) => sum + ownBits(set), 0) : 0) +
+    kept.reduce((sum, { side }) => sum + side, 0) +
+    others.reduce((sum, { fit }) => sum + latentBits(fit), 0)
+  return { kept, leaves, bits }
+}
+
+function planOf(fit: Fit, lines: Lines | undefined, first: number, bits: number): Plan {
+  return { latents: fit.latents.map((latent) => Uint8Array.from(latent)), lines, first, bits }
+}
+
+/** Splits histograms of several tables into one for each. */
+const tablesIn = (histogram: Float64Array): Float64Array[] =>
+  Array.from({ length: histogram.length / SYMBOLS }, (_, i) => histogram.subarray(i * SYMBOLS, (i + 1) * SYMBOLS))
+
+function learnFloats(stream: number, samples: readonly Sample[], effort: Effort): Learned {
+  const setting = settle(stream, samples, effort)
+  const { grid, origins } = setting
+  const members = learnScales(stream, samples, setting)
+  for (const { fits } of members) for (const fit of fits) normalise(fit, grid)
+  grid.settled = true
+  const { sets } = chooseSets(members, setting, mostSets(stream, effort, 0))
+  const candidates = effort === 'fast' ? [] : candidatesOf(members, sets, setting)
+  const divisions = [0, 1, 2].map((lineSets) => divide(members, candidates, lineSets, setting))
+  const { kept, leaves: lineLeaves } = divisions.reduce((best, next) => (next.bits < best.bits ? next : best))
+
+  const chosen = new Map(kept.map((candidate, i) => [candidate.member, { candidate, set: lineLeaves?.choice[i] ?? 0 }]))
+  const others = members.filter((member) => !chosen.has(member))
+  const lineSets = lineLeaves?.sets.length ?? 0
+  const plain = others.length > 0 ? chooseSets(others, setting, mostSets(stream, effort, lineSets)).sets : []
+  const plainCosts = plain.map(costsUnder)
+  const lineCosts = (lineLeaves?.sets ?? []).map(costsUnder)
+  const counts = [
+    ...plain.flatMap((set) => tablesIn(set).slice(0, QUARTERS)),
+    ...(lineLeaves?.sets ?? []).flatMap(tablesIn),
+  ]
+  const dead = new Float64Array(SYMBOLS)
+  const addDead = (sample: Sample, fit: Fit): void => {
+    eachClass(sample, fit, grid, (i, cls) => {
+      if (cls >= DEAD_CLASSES) dead[2 * magnitudeOf(sample.values[i], cls, origins) + sample.signs[i]]++
     })
   }
-  for (const fit of fits) normalise(fit, grid)
+  const plans = members.map((member): Plan => {
+    const own = chosen.get(member)
+    if (!own) {
+      addDead(member.sample, member.fit)
+      const histogram = histogramOf(member.sample, member.fit, grid, origins)
+      const bits = bitsUnder(histogram, plainCosts[member.set]) + latentBits(member.fit)
+      return planOf(member.fit, undefined, QUARTERS * member.set, bits)
+    }
+    const { fit, lines, histogram, side } = own.candidate
+    addDead(member.sample, fit)
+    const first = QUARTERS * plain.length + LINE_TABLES * own.set
+    return planOf(fit, lines, first, bitsUnder(histogram, lineCosts[own.set]) + side)
+  })
+  const hasDead = plans.some(
+    ({ latents }) => latents.reduce((sum, latent) => sum + Math.max(...latent), 0) >= DEAD_CLASSES,
+  )
+  return { plans, counts: hasDead ? [...counts, dead] : counts, origins, bins: BINS }
+}
+
+/** The integers that are left of a segment's when its lines have said what they expect. */
+function residualOf(sample: Sample, means: Int16Array): Sample {
+  return { ...sample, values: sample.values.map((value, i) => (value - unitsOf(means[i])) & 255) }
+}
+
+function learnIntegers(stream: number, samples: readonly Sample[], effort: Effort): Learned {
+  const setting = settle(stream, samples, effort)
+  const { grid, origins } = setting
+  const members = learnScales(stream, samples, setting)
+  const [pooled] = chooseSets(members, setting, 1).sets
+  const costs = costsOf(pooled, grid, origins)
+  const ends = members.map((member): { sample: Sample; fit: Fit; lines: Lines | undefined; side: number } => {
+    const { sample, fit } = member
+    const without = { sample, fit, lines: undefined, side: 0 }
+    if (stream !== BYTE || effort === 'fast' || sample.values.length < LEAST_LINES) return without
+    const proposal = proposeFor(member, setting)
+    if (!proposal) return without
+    // Integers follow their mean; classes move by themselves when they are fitted to what is left.
+    const lines = { ...proposal.lines, spread: new Int8Array(0) }
+    const sizes = sizesOf(proposal.fit)
+    const { means } = contextsOf(lines, sizes, historyOf(sample, proposal.fit, setting))
+    const residual = residualOf(sample, means)
+    const refit = startFit(residual, sizes, grid, 0)
+    improveAll(residual, refit, costs, false, 2)
+    const side = coefficientBits(lines)
+    return refit.bits + side < fit.bits ? { sample: residual, fit: refit, lines, side } : without
+  })
+  for (let round = 0; round < ROUNDS[effort]; round++) {
+    const [histogram] = leavesOf(
+      ends.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins)),
+      1,
+    ).sets
+    const own = costsOf(histogram, grid, origins)
+    for (const { sample, fit } of ends) improveAll(sample, fit, own, false, 1)
+  }
+  for (const { fit } of ends) normalise(fit, grid)
   grid.settled = true
-  return { fits, counts: countsOf(samples, fits, grid, origins), origins }
+  const histograms = ends.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins))
+  const [total] = leavesOf(histograms, 1).sets
+  const under = costsUnder(total)
+  const plans = ends.map(({ fit, lines, side }, i) =>
+    planOf(fit, lines, 0, bitsUnder(histograms[i], under) + latentBits(fit) + side),
+  )
+  const tables = tablesIn(total)
+  const used = tables.findLastIndex((table) => table.some((count) => count > 0)) + 1
+  return { plans, counts: tables.slice(0, used), origins, bins: new Uint8Array(STEPS) }
+}
+
+/** Learns the circuits of all segments of one stream. */
+export function learn(stream: number, samples: readonly Sample[], effort: Effort): Learned {
+  return (isFloat(stream) ? learnFloats : learnIntegers)(stream, samples, effort)
 }

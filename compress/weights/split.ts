@@ -19,6 +19,8 @@ export interface Part {
   readonly stream: number | undefined
   /** Its elements' dimensions, without any of size 1; bytes where there is no stream. */
   readonly dims: readonly number[]
+  /** The same bytes of the tensor's base. */
+  readonly base: Uint8Array | undefined
 }
 
 /** Cuts a tensor into parts that a segment can hold, none over the chunk size. */
@@ -30,8 +32,15 @@ function partsOf(tensor: WeightTensor, index: number): Part[] {
   let position = 0
   const push = (dims: readonly number[]): void => {
     const length = elementCount(dims) * width
-    parts.push({ tensor: index, bytes: tensor.bytes.subarray(position, position + length), stream, dims })
-    position += length
+    const end = position + length
+    parts.push({
+      tensor: index,
+      bytes: tensor.bytes.subarray(position, end),
+      stream,
+      dims,
+      base: tensor.base?.subarray(position, end),
+    })
+    position = end
   }
   const cut = (dims: readonly number[]): void => {
     if (dims.length <= 1) {
@@ -57,8 +66,10 @@ function partsOf(tensor: WeightTensor, index: number): Part[] {
     for (let row = 0; row < dims[0]; row += most) push([Math.min(most, dims[0] - row), ...dims.slice(1)])
   }
   // The bytes of a wider integer are the innermost dimension, so that each place gets a class of its own.
-  const places = tensor.bytes.length / width / elementCount(tensor.shape)
-  if (count > 0) cut(stream === undefined ? [count] : [...tensor.shape, places].filter((dim) => dim !== 1))
+  const places = count / elementCount(tensor.shape)
+  // Half a byte is no part: rows of an odd number of nibbles are one long row.
+  const odd = width < 1 && (tensor.shape.at(-1) ?? 1) % 2 !== 0
+  if (count > 0) cut(stream === undefined || odd ? [count] : [...tensor.shape, places].filter((dim) => dim !== 1))
   return parts
 }
 

@@ -22,8 +22,12 @@ export interface Environment {
   readonly versions: Readonly<Record<string, string>>
 }
 
-/** Machine and versions of this run. */
-export async function environment(command: string): Promise<Environment> {
+/**
+ * Machine and versions of this run.
+ *
+ * @param packages npm packages that it measured besides the runtimes
+ */
+export async function environment(command: string, packages: readonly string[] = []): Promise<Environment> {
   const versionOf = async (name: string): Promise<string> => {
     const manifest = JSON.parse(await readFile(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'))
     return manifest.version
@@ -37,8 +41,11 @@ export async function environment(command: string): Promise<Environment> {
       node: process.versions.node,
       zlib: process.versions.zlib ?? 'unknown',
       brotli: process.versions.brotli ?? 'unknown',
-      'onnxruntime-node': await versionOf('onnxruntime-node'),
-      'onnxruntime-web': await versionOf('onnxruntime-web'),
+      ...Object.fromEntries(
+        await Promise.all(
+          ['onnxruntime-node', 'onnxruntime-web', ...packages].map(async (name) => [name, await versionOf(name)]),
+        ),
+      ),
     },
   }
 }

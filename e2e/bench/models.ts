@@ -83,7 +83,7 @@ async function measure(path: string): Promise<Row> {
     model: name,
     bytes: model.length,
     packed: bytes.length,
-    ...generalSizes(model),
+    ...(await generalSizes(model)),
     sameFile: equal(await unpack(bytesSource(bytes), { trust: 'unsigned' }), model),
     sameOutputs: await sameOutputs(model, bytes),
     packSeconds: Math.round((performance.now() - started) / 100) / 10,

@@ -22,6 +22,7 @@ export async function realModels(part = ''): Promise<string[]> {
   const files = await Promise.all(
     folders.map(async (folder) => (await readdir(folder)).sort().map((name) => join(folder, name))),
   )
+  // Version 6 of the detector is the data folder's silero-vad.
   const vad = ['silero_vad_v5', 'silero_vad_legacy'].map((name) =>
     require.resolve(`@ricky0123/vad-web/dist/${name}.onnx`),
   )

@@ -1,11 +1,11 @@
-/** The esbuild plugin (`hardpack/esbuild`): emits the worker and ONNX Runtime beside the app, and tells the app where. */
+/** The esbuild plugin (`hardpack/esbuild`): emits workers and ONNX Runtime beside the app, and tells the app where. */
 
 import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { OutputFile, Plugin, PluginBuild } from 'esbuild'
 import { HardpackError } from '../core/index.ts'
-import { ASSETS_MODULE, type AssetFile, assetFiles, assetsModule } from './assets.ts'
+import { ASSET_MODULES, type AssetFile, assetsModule } from './assets.ts'
 
 /**
  * With `publicPath` among esbuild's options the URLs start with it. Else they are relative to the output file (ESM) or to
@@ -23,8 +23,8 @@ function setup(build: PluginBuild): void {
   const options = build.initialOptions
   const base = options.absWorkingDir ?? process.cwd()
   const directory = options.outdir ?? (options.outfile && dirname(options.outfile))
-  let files: Promise<AssetFile[]> | undefined
-  let used = false
+  const files = new Map<string, Promise<AssetFile[]>>()
+  const used = new Set<string>()
 
   const expression = (path: string): string => {
     if (options.publicPath !== undefined) return JSON.stringify(`${options.publicPath.replace(/\/$/, '')}/${path}`)
@@ -32,22 +32,25 @@ function setup(build: PluginBuild): void {
   }
 
   build.onStart(() => {
-    used = false
+    used.clear()
   })
 
-  build.onLoad({ filter: /[\\/]targets[\\/]browser[\\/]assets\.js$/ }, async ({ path }) => {
-    if (path !== ASSETS_MODULE) return undefined
-    used = true
-    files ??= assetFiles()
-    return { contents: assetsModule(await files, expression), loader: 'js' }
+  build.onLoad({ filter: /[\\/]assets\.js$/ }, async ({ path }) => {
+    const make = ASSET_MODULES.get(path)
+    if (!make) return undefined
+    used.add(path)
+    const made = files.get(path) ?? make()
+    files.set(path, made)
+    return { contents: assetsModule(await made, expression), loader: 'js' }
   })
 
   build.onEnd(async (result) => {
-    if (!used || !files || result.errors.length > 0) return
+    if (used.size === 0 || result.errors.length > 0) return
     if (directory === undefined) {
       throw new HardpackError('INVALID_ARGUMENT', 'The hardpack plugin expected outdir or outfile, got neither.')
     }
-    for (const { path, contents } of await files) {
+    const shipped = await Promise.all([...used].map((path) => files.get(path) ?? []))
+    for (const { path, contents } of shipped.flat()) {
       const target = join(resolve(base, directory), path)
       if (options.write === false) result.outputFiles?.push(outputFile(target, contents))
       else {

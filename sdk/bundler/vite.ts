@@ -1,8 +1,8 @@
-/** The Vite plugin (`hardpack/vite`): emits the worker and ONNX Runtime in a build, and serves them in development. */
+/** The Vite plugin (`hardpack/vite`): emits workers and ONNX Runtime in a build, and serves them in development. */
 
 import { normalize } from 'node:path'
 import type { Plugin } from 'vite'
-import { ASSETS_MODULE, type AssetFile, assetFiles, assetsModule } from './assets.ts'
+import { ASSET_MODULES, type AssetFile, assetsModule } from './assets.ts'
 
 /**
  * @example
@@ -10,13 +10,10 @@ import { ASSETS_MODULE, type AssetFile, assetFiles, assetsModule } from './asset
  * export default { plugins: [hardpack()] }
  */
 export function hardpack(): Plugin {
-  let files: Promise<AssetFile[]> | undefined
+  /** Of the modules that the app loads. */
+  const files = new Map<string, Promise<AssetFile[]>>()
   let base = '/'
-  let used = false
-  const load = (): Promise<AssetFile[]> => {
-    files ??= assetFiles()
-    return files
-  }
+  const shipped = async (): Promise<AssetFile[]> => (await Promise.all(files.values())).flat()
 
   return {
     name: 'hardpack',
@@ -30,21 +27,24 @@ export function hardpack(): Plugin {
     },
 
     async load(id) {
-      if (normalize(id.replace(/\?.*$/, '')) !== ASSETS_MODULE) return undefined
-      used = true
-      return assetsModule(await load(), (path) => JSON.stringify(base + path))
+      const path = normalize(id.replace(/\?.*$/, ''))
+      const make = ASSET_MODULES.get(path)
+      if (!make) return undefined
+      const made = files.get(path) ?? make()
+      files.set(path, made)
+      return assetsModule(await made, (path) => JSON.stringify(base + path))
     },
 
     async generateBundle() {
-      if (!used) return
-      for (const { path, contents } of await load()) this.emitFile({ type: 'asset', fileName: path, source: contents })
+      for (const { path, contents } of await shipped())
+        this.emitFile({ type: 'asset', fileName: path, source: contents })
     },
 
     configureServer(server) {
       server.middlewares.use((request, response, next) => {
         const path = request.url?.replace(/\?.*$/, '') ?? ''
         if (!path.startsWith(`${base}hardpack/`)) return next()
-        load().then((files) => {
+        shipped().then((files) => {
           const found = files.find((file) => base + file.path === path)
           if (!found) return next()
           for (const [name, value] of Object.entries(server.config.server.headers ?? {})) {

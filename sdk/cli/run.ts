@@ -3,7 +3,7 @@
 import { node } from '../../targets/node.ts'
 import { wasm } from '../../targets/wasm-node.ts'
 import type { Tensor } from '../core/index.ts'
-import { open } from '../open/open.ts'
+import { open } from '../node.ts'
 import { fileSource } from '../pack/file.ts'
 import { elementAt } from '../run/golden.ts'
 import { BASE_HELP, BASE_OPTION, withBase } from './base.ts'

@@ -35,6 +35,8 @@ export interface ServeOptions {
   csp?: string
   /** Further headers, for all files or by path. */
   headers?: Readonly<Record<string, string>> | ((path: string) => Readonly<Record<string, string>>)
+  /** What pages post, other than violations. */
+  onPost?: (path: string, body: string) => void
 }
 
 export interface Served {
@@ -56,7 +58,7 @@ function pathOf(url = '/'): string | undefined {
 }
 
 /** Serves a directory on a free port of 127.0.0.1. */
-export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<Served> {
+export async function serve({ root, csp, headers = {}, onPost }: ServeOptions): Promise<Served> {
   const violations: string[] = []
   const requests: string[] = []
   const server = createServer(async (request, response) => {
@@ -65,10 +67,11 @@ export async function serve({ root, csp, headers = {} }: ServeOptions): Promise<
       response.writeHead(400).end()
       return
     }
-    if (request.method === 'POST' && path === REPORT_PATH) {
+    if (request.method === 'POST' && (onPost || path === REPORT_PATH)) {
       let body = ''
       for await (const part of request) body += part
-      violations.push(body)
+      if (path === REPORT_PATH) violations.push(body)
+      else onPost?.(path, body)
       response.writeHead(204).end()
       return
     }

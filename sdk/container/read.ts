@@ -108,6 +108,7 @@ export async function readPackage(source: Source, options: ReadOptions = {}): Pr
 /**
  * The encoded bytes of a chunk, checked against their digest.
  *
+ * @param into memory that they may lie in, at least as long
  * @throws HardpackError `CHUNK_CORRUPT` when they are not those of the manifest, `INVALID_ARGUMENT` for an index that is
  *   no chunk, `ABORTED`, and whatever the source throws.
  */
@@ -116,11 +117,12 @@ export async function readChunk(
   opened: OpenedPackage,
   index: number,
   signal?: AbortSignal,
+  into?: Bytes,
 ): Promise<Uint8Array> {
   const { encodedLength, encodedDigest } = chunkAt(opened, index)
   const offset = opened.chunkOffsets[index]
   throwIfAborted(signal)
-  const encoded = await readExactly(source, offset, offset + encodedLength, signal)
+  const encoded = await readExactly(source, offset, offset + encodedLength, signal, into?.subarray(0, encodedLength))
   await checkDigest(`Chunk ${index}`, encoded, encodedDigest)
   return encoded
 }
@@ -170,13 +172,21 @@ function corrupt(what: string): HardpackError {
 }
 
 /** A copy, so that what is verified is what is parsed, whatever becomes of the source's memory in between. */
-async function readExactly(source: Source, start: number, end: number, signal?: AbortSignal): Promise<Bytes> {
+async function readExactly(
+  source: Source,
+  start: number,
+  end: number,
+  signal?: AbortSignal,
+  into?: Bytes,
+): Promise<Bytes> {
   if (end > source.byteLength) throw malformed(`The file expected at least ${end} bytes, got ${source.byteLength}`)
-  const bytes = await source.read(start, end, signal)
+  const bytes = await source.read(start, end, signal, into)
   if (bytes.length !== end - start) {
     throw new HardpackError('IO', `A read expected ${end - start} bytes, got ${bytes.length}.`, { retryable: true })
   }
-  return new Uint8Array(bytes)
+  if (!into) return new Uint8Array(bytes)
+  if (bytes !== into) into.set(bytes)
+  return into
 }
 
 function checkTrust(

@@ -4,8 +4,12 @@ import { HardpackError } from './errors.ts'
 
 export interface Source {
   readonly byteLength: number
-  /** Bytes `[start, end)`; exactly `end - start` of them, or a rejection. */
-  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * Bytes `[start, end)`; exactly `end - start` of them, or a rejection.
+   *
+   * @param into as long as that: memory that a source which would have to take some may fill and give back instead
+   */
+  read(start: number, end: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>
 }
 
 /** Refuses a range that does not lie within a source. */

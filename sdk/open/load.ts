@@ -3,17 +3,19 @@
  * again. A tensor that spans chunks is contiguous there, so the arena itself is the external data of the graph.
  */
 
-import { bestDecoder } from '../../compress/decode.ts'
+import type { Workers } from '../../compress/pool/pool.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
 import type { Limits } from '../container/limits.ts'
 import type { GraphEntry, Manifest } from '../container/manifest.ts'
-import { type OpenedPackage, type ReadOptions, readChunk, readPackage, verifyRaw } from '../container/read.ts'
-import { type CallOptions, HardpackError, type Source, tensorOf, throwIfAborted } from '../core/index.ts'
+import { type OpenedPackage, type ReadOptions, readPackage } from '../container/read.ts'
+import { type CallOptions, HardpackError, type Source, tensorOf } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import { seededTensor } from '../run/seeded.ts'
 import { type Arena, arenaOf, bytesAt, memoryFor, settle } from './arena.ts'
 import { type BaseSource, baseOf, openBase } from './base.ts'
+import { decodeInto } from './decode-chunks.ts'
+import { type ThreadOptions, withDecoder } from './decoder.ts'
 import { countExternalTensors } from './external-tensors.ts'
 import { type ExternalSplice, externalize, joinWeights } from './join.ts'
 
@@ -32,24 +34,33 @@ export interface LoadedPackage {
   readonly runnable: Graph
   /** At least one, each with an output: what the self-test compares. */
   readonly golden: readonly GoldenCase[]
-  /** Which decoder unpacked it: `wasm` or `typescript`. */
+  /** Which decoder unpacked it: `wasm` or `typescript`, and in how many threads where there were several. */
   readonly decoder: string
 }
 
 /**
  * Opens a package and decodes it, up to what a target takes.
  *
- * @throws HardpackError as `readPackage` and `decodeChunks` do; `INVALID_FORMAT` for a package that cannot be tested.
+ * @param workers how threads are started here; without it everything is decoded in this one
+ * @throws HardpackError as `readPackage`, `withDecoder` and `decodeChunks` do; `INVALID_FORMAT` for a package that cannot be
+ *   tested.
  */
-export async function loadPackage(source: Source, trust: ReadOptions, options: DecodeOptions): Promise<LoadedPackage> {
+export async function loadPackage(
+  source: Source,
+  trust: ReadOptions,
+  options: DecodeOptions & ThreadOptions,
+  workers?: Workers,
+): Promise<LoadedPackage> {
   const opened = await readPackage(source, trust)
   const { manifest, signers } = opened
   const graph = mainGraph(manifest)
   checkGolden(manifest)
-  const decoder = await bestDecoder()
-  const arena = await decodeChunks(source, opened, decoder, { ...options, limits: trust.limits })
+  const { arena, decoder } = await withDecoder(manifest, options, workers, async (decoder) => {
+    const arena = await decodeChunks(source, opened, decoder, { ...options, limits: trust.limits })
+    return { arena, decoder: decoder.name }
+  })
   const golden = goldenCases(arena, manifest, 0)
-  return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder: decoder.name }
+  return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder }
 }
 
 /** A self-test that compares nothing would accept any target. */
@@ -81,31 +92,16 @@ export async function decodeChunks(
   decoder: Decoder,
   { signal, onProgress, base: baseSource, limits }: DecodeOptions = {},
 ): Promise<Arena> {
-  const { chunks } = opened.manifest
-  const opening = await openBase(opened.manifest, baseSource, { limits, signal })
-  const base = opening && baseOf(opened.manifest, opening, decoder, signal)
-  const arena = arenaOf(opened.manifest)
-  const total = chunks.reduce((sum, { rawLength }) => sum + rawLength, 0)
-  const fetchChunk = (index: number): Promise<Uint8Array> | undefined => {
-    if (index === chunks.length) return undefined
-    const chunk = readChunk(source, opened, index, signal)
-    chunk.catch(() => {}) // Awaited in its turn; a rejection before that, or after another error, is not unhandled.
-    return chunk
+  const { manifest } = opened
+  const opening = await openBase(manifest, baseSource, { limits, signal })
+  const base = opening && baseOf(manifest, opening, decoder, signal)
+  const arena = arenaOf(manifest)
+  const places = {
+    memoryFor: (chunk: number) => memoryFor(arena, chunk, manifest.chunks[chunk].rawLength),
+    baseFor: async (chunk: number) => base?.bytesFor(chunk),
+    settle: (chunk: number, raw: Uint8Array) => settle(arena, chunk, raw),
   }
-  let next = fetchChunk(0)
-  let done = 0
-  for (const [index, { codec, rawLength }] of chunks.entries()) {
-    throwIfAborted(signal)
-    onProgress?.({ stage: 'decode', done, total })
-    const encoded = (await next) as Uint8Array
-    next = fetchChunk(index + 1)
-    const raw = memoryFor(arena, index, rawLength)
-    await decoder.decode(codec, encoded, raw, await base?.bytesFor(index))
-    await verifyRaw(opened, index, raw)
-    settle(arena, index, raw)
-    done += rawLength
-  }
-  onProgress?.({ stage: 'decode', done: total, total })
+  await decodeInto(places, source, opened, decoder, { signal, onProgress })
   return arena
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -114,6 +115,40 @@ test('a package opens from bytes, a Blob, a source, a path, a file URL and over 
       await model.close()
       assert.equal(target.counts.open, 0)
     }
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+test('chunks are decoded in as many threads as are asked for, and the report says so', async () => {
+  for (const [decodeThreads, decoder] of [
+    [undefined, /^wasm$/],
+    [1, /^wasm$/],
+    [2, /^wasm, [12] threads?$/],
+  ] as const) {
+    const model = await open(bytes, { targets: [negating()], ...unsigned, decodeThreads })
+    assert.match(model.report().decoder, decoder)
+    await model.close()
+  }
+  await assert.rejects(open(bytes, { targets: [negating()], ...unsigned, decodeThreads: -1 }), {
+    code: 'INVALID_ARGUMENT',
+  })
+})
+
+test('a package that is refused is not downloaded to its end', { timeout: 30_000 }, async () => {
+  let closed: Promise<unknown> | undefined
+  const server = createServer((_, response) => {
+    closed = once(response, 'close')
+    response.writeHead(200, { 'content-length': bytes.length })
+    response.write(bytes.subarray(0, -1))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.hpk`
+    const trustedKeys = [(await generateKeyPair()).publicKey]
+    await assert.rejects(open(url, { targets: [negating()], trustedKeys }), { code: 'BAD_SIGNATURE' })
+    await closed
   } finally {
     server.closeAllConnections()
     server.close()

@@ -1,10 +1,13 @@
 /** `open`: from bytes anywhere to a model that has proved itself on this device. */
 
+import { browserWorkers } from '../../compress/pool/browser.ts'
+import type { Workers } from '../../compress/pool/pool.ts'
 import type { Target } from '../../targets/types.ts'
 import { limitsOf } from '../container/limits.ts'
 import { blobSource, bytesSource, type CallOptions, HardpackError, type Source, toHex } from '../core/index.ts'
 import { Model } from '../run/model.ts'
 import { type Attempt, start } from '../run/self-test.ts'
+import type { ThreadOptions } from './decoder.ts'
 import { loadPackage } from './load.ts'
 import { readOptions, type TrustOptions } from './trust.ts'
 import { urlSource } from './url-source.ts'
@@ -12,7 +15,7 @@ import { urlSource } from './url-source.ts'
 /** Where a package can come from: an address, bytes, a Blob or File, or any `Source`. */
 export type PackageInput = string | URL | Uint8Array | ArrayBuffer | Blob | Source
 
-export interface OpenOptions extends TrustOptions, CallOptions {
+export interface OpenOptions extends TrustOptions, ThreadOptions, CallOptions {
   /** In order of preference; the first that passes the self-test runs the model. */
   targets: readonly Target[]
   /**
@@ -33,7 +36,12 @@ export interface OpenOptions extends TrustOptions, CallOptions {
  * const model = await open('model.hpk', { targets: [webgpu(), wasm()], trustedKeys: ['6f1d…'] })
  * const { outputs } = await model.run({ image })
  */
-export async function open(input: PackageInput, options: OpenOptions): Promise<Model> {
+export function open(input: PackageInput, options: OpenOptions): Promise<Model> {
+  return openWith(browserWorkers, input, options)
+}
+
+/** `open`, where threads are started in the way that is given. */
+export async function openWith(workers: Workers, input: PackageInput, options: OpenOptions): Promise<Model> {
   if (!Array.isArray(options?.targets)) {
     throw new HardpackError(
       'INVALID_ARGUMENT',
@@ -43,19 +51,30 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
       },
     )
   }
-  const { base } = options
+  const closers: (() => void)[] = []
+  const sourceOf = async (given: PackageInput, what: string): Promise<Source> => {
+    if (!(typeof given === 'string' || given instanceof URL)) return givenSource(given, what)
+    const source = await urlSource(given, limitsOf(options.limits), options.signal)
+    closers.push(source.close)
+    return source
+  }
+  const { base, signal, onProgress, decodeThreads } = options
   const { manifest, graph, golden, runnable, signers, decoder } = await loadPackage(
-    await sourceOf(input, options, 'open()'),
+    await sourceOf(input, 'open()'),
     readOptions(options),
     {
-      signal: options.signal,
-      onProgress: options.onProgress,
+      signal,
+      onProgress,
+      decodeThreads,
       base:
         base === undefined
           ? undefined
-          : async () => sourceOf(typeof base === 'function' ? await base() : base, options, 'The base of open()'),
+          : async () => sourceOf(typeof base === 'function' ? await base() : base, 'The base of open()'),
     },
-  )
+    workers,
+  ).finally(() => {
+    for (const close of closers) close()
+  })
   const attempts: Attempt[] = []
   const started = await start(runnable, golden, options.targets, attempts, options)
   const facts = {
@@ -71,8 +90,7 @@ export async function open(input: PackageInput, options: OpenOptions): Promise<M
   return new Model(facts, started)
 }
 
-async function sourceOf(input: PackageInput, { limits, signal }: OpenOptions, what: string): Promise<Source> {
-  if (typeof input === 'string' || input instanceof URL) return urlSource(input, limitsOf(limits), signal)
+function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {
   if (input instanceof Uint8Array) return bytesSource(input)
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input))
   if (input instanceof Blob) return blobSource(input)

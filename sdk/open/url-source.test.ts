@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { limitsOf } from '../container/limits.ts'
 import { equal } from '../core/index.ts'
 import { urlSource } from './url-source.ts'
@@ -62,6 +64,87 @@ test('without ranges the whole file is fetched once', async () => {
   )
 })
 
+test('without ranges a read ends as soon as its bytes are there', async () => {
+  let more = (): void => {}
+  const halves: Handler = (_, response) => {
+    response.writeHead(200, { 'content-length': FILE.length })
+    response.write(FILE.subarray(0, 100_000))
+    more = () => response.end(FILE.subarray(100_000))
+  }
+  await serving(halves, async (url, ranges) => {
+    const source = await urlSource(url)
+    assert.ok(equal(await source.read(0, 50_000), FILE.subarray(0, 50_000)))
+    const later = [source.read(60_000, 120_000), source.read(120_000, 120_000), source.read(130_000, FILE.length)]
+    more()
+    assert.ok(equal(await later[0], FILE.subarray(60_000, 120_000)))
+    assert.equal((await later[1]).length, 0)
+    assert.ok(equal(await later[2], FILE.subarray(130_000)))
+    assert.equal(ranges.length, 1)
+  })
+})
+
+test('without ranges a read that goes back begins again, and refuses a file that was replaced', async () => {
+  await serving(
+    (_, response, count) =>
+      response.writeHead(200, { etag: count < 3 ? '"1"' : '"2"', 'content-length': FILE.length }).end(FILE),
+    async (url, ranges) => {
+      const source = await urlSource(url)
+      assert.ok(equal(await source.read(150_000, 160_000), FILE.subarray(150_000, 160_000)))
+      assert.ok(equal(await source.read(100, 5000), FILE.subarray(100, 5000)))
+      assert.equal(ranges.length, 2)
+      await assert.rejects(source.read(0, 100), { code: 'NETWORK', message: /another version/, retryable: true })
+    },
+  )
+})
+
+test('a download whose length is not known, or not that of the file, is taken whole', async () => {
+  const chunked: Handler = (_, response) => {
+    response.write(FILE.subarray(0, 5))
+    response.end(FILE.subarray(5))
+  }
+  const packed = gzipSync(FILE)
+  const encoded: Handler = (_, response) =>
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': packed.length }).end(packed)
+  for (const handler of [chunked, encoded]) {
+    await serving(handler, async (url, ranges) => {
+      const source = await urlSource(url)
+      assert.equal(source.byteLength, FILE.length)
+      assert.ok(equal(await source.read(150_000, 160_000), FILE.subarray(150_000, 160_000)))
+      assert.ok(equal(await source.read(0, 10), FILE.subarray(0, 10)))
+      assert.equal(ranges.length, 1)
+    })
+  }
+})
+
+test('a closed source gives back its connection', { timeout: 30_000 }, async () => {
+  let closed: Promise<unknown> | undefined
+  const endless: Handler = (_, response) => {
+    closed = once(response, 'close')
+    response.writeHead(200, { 'content-length': 1e9 })
+    response.write(FILE)
+  }
+  await serving(endless, async (url) => {
+    const source = await urlSource(url)
+    await source.read(0, 10)
+    source.close()
+    await closed
+    await assert.rejects(source.read(FILE.length, FILE.length + 10), { code: 'NETWORK' })
+  })
+})
+
+test('what is read lies in the memory that is given', async () => {
+  const ranged: Handler = (request, response) => answerRange(request, response)
+  const whole: Handler = (_, response) => response.end(FILE)
+  for (const handler of [ranged, whole]) {
+    await serving(handler, async (url) => {
+      const source = await urlSource(url)
+      const memory = new Uint8Array(10_000)
+      assert.equal(await source.read(150_000, 160_000, undefined, memory), memory)
+      assert.ok(equal(memory, FILE.subarray(150_000, 160_000)))
+    })
+  }
+})
+
 test('a file smaller than the first read comes in one request', async () => {
   const small = FILE.subarray(0, 1000)
   await serving(
@@ -95,7 +178,10 @@ test('a missing file, a dead server and a cut body are NETWORK errors that say s
     response.writeHead(200, { 'content-length': FILE.length })
     response.write(FILE.subarray(0, 5000), () => response.destroy())
   }
-  await serving(cut, (url) => assert.rejects(urlSource(url), { code: 'NETWORK' }))
+  await serving(cut, async (url) => {
+    const source = await urlSource(url)
+    await assert.rejects(source.read(0, FILE.length), { code: 'NETWORK', retryable: true })
+  })
 })
 
 test('an aborted download is ABORTED', async () => {

@@ -34,9 +34,9 @@ export async function fileSource(path: string): Promise<FileSource> {
 function sourceOf(path: string, handle: FileHandle, byteLength: number): FileSource {
   const source: FileSource = {
     byteLength,
-    async read(start, end) {
+    async read(start, end, _, into) {
       checkRange(source, start, end)
-      const bytes = new Uint8Array(end - start)
+      const bytes = into ?? new Uint8Array(end - start)
       const { bytesRead } = await handle.read(bytes, 0, bytes.length, start)
       if (bytesRead !== bytes.length) throw unreadable(path, new Error(`it ended after ${start + bytesRead} bytes`))
       return bytes

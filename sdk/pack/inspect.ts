@@ -1,14 +1,44 @@
-/** What a package holds, without decoding it: sizes, tensors with their circuits, graphs, and who signed it. */
+/** What a package holds: sizes, tensors with their circuits, graphs, who signed it, and what others make of its weights. */
 
-import { type ChunkSegment, describeChunk } from '../../compress/index.ts'
+import { bestDecoder, type ChunkSegment, describeChunk } from '../../compress/index.ts'
 import { VERSION } from '../container/header.ts'
-import type { ChunkRange, ValueEntry } from '../container/manifest.ts'
-import { readChunk, readPackage } from '../container/read.ts'
+import type { ChunkRange, TensorEntry, ValueEntry } from '../container/manifest.ts'
+import { type OpenedPackage, readChunk, readPackage } from '../container/read.ts'
 import { byteLength, elementCount, type Source, toHex } from '../core/index.ts'
+import { bytesAt } from '../open/arena.ts'
 import { openBase } from '../open/base.ts'
-import { mainGraph } from '../open/load.ts'
+import { decodeChunks, mainGraph } from '../open/load.ts'
 import { readOptions } from '../open/trust.ts'
+import { brotliBytes, orderZeroBytes } from './baselines.ts'
 import type { VerifyOptions } from './verify.ts'
+
+export interface InspectOptions extends VerifyOptions {
+  /** Say what others make of each tensor (`baselines.ts`), if the package is whole or its base is given. */
+  baselines?: boolean
+  /** The most bytes of weights that brotli is tried on, at about two seconds a megabyte. Default: without limit. */
+  brotliLimit?: number
+}
+
+/** Sizes of a tensor, or of all. */
+export interface WeightSizes {
+  readonly elements: number
+  readonly rawBytes: number
+  readonly packedBytes: number
+  /** Packed; 0 where there are no elements. */
+  readonly bitsPerWeight: number
+  /** Under an order-0 code: of floats, of the exponents. Where `baselines` were asked for. */
+  readonly orderZeroBytes?: number
+  /** Added to a `brotli -11` stream of all weights. Where `baselines` were asked for, within the limit. */
+  readonly brotliBytes?: number
+}
+
+export interface InspectedTensor extends WeightSizes {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: readonly number[]
+  /** What its bytes are coded by, joined by `+` if several; `repeat` where all or some of them came before. */
+  readonly circuit: string
+}
 
 export interface Inspection {
   readonly format: string
@@ -23,16 +53,10 @@ export interface Inspection {
     /** Where the package's bytes go. */
     readonly sections: { readonly container: number; readonly graphs: number; readonly weights: number }
   }
-  /** The weights that were taken out of the graphs; `pack` leaves those below 1 KiB in. */
-  readonly tensors: readonly {
-    readonly name: string
-    readonly dtype: string
-    readonly shape: readonly number[]
-    /** What its bytes are coded by; `repeat` where all or, after other names, some of them came before. */
-    readonly circuit: string
-    readonly rawBytes: number
-    readonly packedBytes: number
-  }[]
+  /** The weights that were taken out of the graphs, in the order of the file; `pack` leaves those below 1 KiB in. */
+  readonly tensors: readonly InspectedTensor[]
+  /** All of them together. */
+  readonly weights: WeightSizes
   readonly graphs: readonly {
     readonly name: string
     readonly byteLength: number
@@ -48,11 +72,14 @@ export interface Inspection {
 }
 
 /**
- * Describes a package. Reads and checks the encoded chunks, decodes none; a base that is given is checked to be the one.
+ * Describes a package. Reads and checks the encoded chunks; decodes them only for `baselines`. A base that is given is checked to be the one.
  *
- * @throws HardpackError as `readPackage` and `readChunk` do.
+ * @throws HardpackError as `readPackage` and `readChunk` do, and as `decodeChunks` does for `baselines`.
+ * @example
+ * const { weights } = await inspect(await fileSource('digits.hpk'), { trust: 'unsigned' })
+ * weights.bitsPerWeight // 26.4 for typical float32
  */
-export async function inspect(source: Source, options: VerifyOptions = {}): Promise<Inspection> {
+export async function inspect(source: Source, options: InspectOptions = {}): Promise<Inspection> {
   const opened = await readPackage(source, readOptions(options))
   const { manifest } = opened
   const { base } = options
@@ -64,19 +91,17 @@ export async function inspect(source: Source, options: VerifyOptions = {}): Prom
     segments.push(describeChunk(codec, await readChunk(source, opened, index, options.signal), rawLength))
   }
   options.onProgress?.({ stage: 'inspect', done: total, total })
+  const entries = manifest.graphs.flatMap((graph) => graph.tensors)
+  const whole = base !== undefined || manifest.base === undefined
+  const baselines = options.baselines && whole ? await baselinesOf(source, opened, entries, options) : []
   const seen = segments.map((): Span[] => [])
-  const tensors = manifest.graphs.flatMap((graph) =>
-    graph.tensors.map(({ name, dtype, shape, ranges }) => ({
-      name,
-      dtype,
-      shape,
-      rawBytes: byteLength(dtype, elementCount(shape)),
-      ...stored(segments, seen, ranges),
-    })),
-  )
-  const weightChunks = new Set(
-    manifest.graphs.flatMap((graph) => graph.tensors.flatMap(({ ranges }) => ranges.map((r) => r.chunk))),
-  )
+  const tensors = entries.map(({ name, dtype, shape, ranges }, i) => {
+    const { circuit, packedBytes } = stored(segments, seen, ranges)
+    const elements = elementCount(shape)
+    const rawBytes = byteLength(dtype, elements)
+    return { name, dtype, shape, circuit, ...sizes({ elements, rawBytes, packedBytes, ...baselines[i] }) }
+  })
+  const weightChunks = new Set(entries.flatMap(({ ranges }) => ranges.map(({ chunk }) => chunk)))
   let weights = 0
   let graphs = 0
   for (const [index, { encodedLength }] of manifest.chunks.entries()) {
@@ -96,6 +121,7 @@ export async function inspect(source: Source, options: VerifyOptions = {}): Prom
       sections: { container: opened.byteLength - weights - graphs, graphs, weights },
     },
     tensors,
+    weights: sumOf(tensors),
     graphs: manifest.graphs.map((graph) => ({
       name: graph.name,
       byteLength: graph.byteLength,
@@ -115,6 +141,47 @@ export async function inspect(source: Source, options: VerifyOptions = {}): Prom
       : null,
     signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
   }
+}
+
+type Baselines = Pick<WeightSizes, 'orderZeroBytes' | 'brotliBytes'>
+
+async function baselinesOf(
+  source: Source,
+  opened: OpenedPackage,
+  entries: readonly TensorEntry[],
+  { brotliLimit = Number.POSITIVE_INFINITY, base, signal, onProgress }: InspectOptions,
+): Promise<Baselines[]> {
+  if (entries.length === 0) return []
+  const arena = await decodeChunks(source, opened, await bestDecoder(), {
+    base: base && (() => base),
+    signal,
+    onProgress,
+  })
+  const bytes = entries.map(({ ranges }) => bytesAt(arena, ranges))
+  const total = bytes.reduce((sum, { length }) => sum + length, 0)
+  const brotli = total <= brotliLimit ? await brotliBytes(bytes, { signal, onProgress }) : undefined
+  return entries.map(({ dtype }, i) => ({
+    orderZeroBytes: orderZeroBytes(dtype, bytes[i]),
+    ...(brotli ? { brotliBytes: brotli[i] } : {}),
+  }))
+}
+
+function sizes(of: Omit<WeightSizes, 'bitsPerWeight'>): WeightSizes {
+  return { ...of, bitsPerWeight: of.elements > 0 ? (8 * of.packedBytes) / of.elements : 0 }
+}
+
+/** The sizes of several tensors together. A baseline that one of them lacks is left out. */
+export function sumOf(tensors: readonly WeightSizes[]): WeightSizes {
+  const sum = (key: keyof WeightSizes): number => tensors.reduce((total, tensor) => total + (tensor[key] ?? 0), 0)
+  const has = (key: keyof WeightSizes): boolean =>
+    tensors.length > 0 && tensors.every((tensor) => tensor[key] !== undefined)
+  return sizes({
+    elements: sum('elements'),
+    rawBytes: sum('rawBytes'),
+    packedBytes: sum('packedBytes'),
+    ...(has('orderZeroBytes') ? { orderZeroBytes: sum('orderZeroBytes') } : {}),
+    ...(has('brotliBytes') ? { brotliBytes: sum('brotliBytes') } : {}),
+  })
 }
 
 /** Bytes `[start, end)` of a decoded chunk. */

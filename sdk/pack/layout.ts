@@ -3,10 +3,10 @@
  * in front, since loading needs them first and small packages are mostly this; the weights follow.
  */
 
-import { type EncodedChunk, encodeBytes, encodeWeights } from '../../compress/index.ts'
+import { type EncodedChunk, type EncodeOptions, encodeBytes, encodeWeights } from '../../compress/index.ts'
 import { sliceRanges } from '../../compress/ranges.ts'
 import type { ChunkRange } from '../container/manifest.ts'
-import { type CallOptions, concat } from '../core/index.ts'
+import { concat } from '../core/index.ts'
 import type { WeightLocation } from '../onnx/index.ts'
 
 /** An encoded chunk, with its base as ranges of chunks of the base package. */
@@ -37,7 +37,7 @@ export async function layOut(
   model: Uint8Array,
   locations: readonly WeightLocation[],
   partners: readonly (Partner | undefined)[],
-  options: CallOptions,
+  options: EncodeOptions,
 ): Promise<Layout> {
   const front = await encodeBytes(concat(plain), options)
   const encoded = await encodeWeights(

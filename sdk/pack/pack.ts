@@ -4,7 +4,7 @@
  */
 
 import { createRequire } from 'node:module'
-import { typescriptDecoder } from '../../compress/index.ts'
+import { checkEffort, type EncodeOptions, typescriptDecoder } from '../../compress/index.ts'
 import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
@@ -16,7 +16,6 @@ import {
   type Bytes,
   bytesOf,
   bytesSource,
-  type CallOptions,
   equal,
   HardpackError,
   type Source,
@@ -31,7 +30,7 @@ import { isQuantized } from './quantized.ts'
 import { type Reference, takeReference } from './reference.ts'
 import { unpack } from './verify.ts'
 
-export interface PackOptions extends CallOptions {
+export interface PackOptions extends EncodeOptions {
   /** What the package calls itself. */
   name: string
   /** Counts up with each published version of the model. Default 1. */
@@ -58,6 +57,8 @@ export interface PackResult {
   readonly bytes: Bytes
   /** How well the two reference runtimes agreed. */
   readonly agreement: Reference['agreement']
+  /** How long encoding took, in milliseconds. */
+  readonly encodeMs: number
 }
 
 /** Smaller weights stay in the skeleton: an entry in the manifest costs more than a circuit would save. */
@@ -77,7 +78,7 @@ const { version } = createRequire(import.meta.url)('hardpack/package.json') as {
  * await writeFile('digits.hpk', bytes)
  */
 export async function pack(model: Uint8Array, options: PackOptions): Promise<PackResult> {
-  const { signal, onProgress } = options
+  const { signal, onProgress, effort } = options
   throwIfAborted(signal)
   checkOptions(options)
   const locations = locateWeights(model, { minBytes: MIN_WEIGHT_BYTES })
@@ -99,7 +100,10 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
   })
   const parts = [splitWeights(model, locations), ...goldenParts(reference)]
   const base = options.base && (await loadBase(options.base, { signal, onProgress }))
-  const layout = await layOut(parts, model, locations, base ? partnersOf(locations, base) : [], { signal, onProgress })
+  const partners = base ? partnersOf(locations, base) : []
+  const startedAt = performance.now()
+  const layout = await layOut(parts, model, locations, partners, { effort, signal, onProgress })
+  const encodeMs = performance.now() - startedAt
   const needsBase = layout.chunks.some((chunk) => chunk.base.length > 0)
   const [skeleton, ...golden] = layout.plain
   const manifest: Omit<Manifest, 'chunks'> = {
@@ -143,11 +147,12 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
     })
   }
   onProgress?.({ stage: 'decode and compare', done: layout.chunks.length, total: layout.chunks.length })
-  return { bytes, agreement: reference.agreement }
+  return { bytes, agreement: reference.agreement, encodeMs }
 }
 
 /** Refuses, before the long work, what a manifest cannot hold. */
-function checkOptions({ name, license = '', release = 1 }: PackOptions): void {
+function checkOptions({ name, license = '', release = 1, effort }: PackOptions): void {
+  checkEffort(effort)
   const { nameBytes } = DEFAULT_LIMITS
   for (const [key, value, minLength] of [
     ['name', name, 1],

@@ -1,8 +1,9 @@
 /** `verify` and `unpack`: every digest, every chunk decoded, and the ONNX file put together again and compared. */
 
-import { bestDecoder } from '../../compress/decode.ts'
+import { nodeWorkers } from '../../compress/pool/node.ts'
 import { checkPadding, type OpenedPackage, readPackage } from '../container/read.ts'
 import { type CallOptions, equal, HardpackError, type Source, sha256 } from '../core/index.ts'
+import { withDecoder } from '../open/decoder.ts'
 import { decodeChunks, onnxFile } from '../open/load.ts'
 import { readOptions, type TrustOptions } from '../open/trust.ts'
 
@@ -45,8 +46,10 @@ async function rebuild(
 ): Promise<Verified & { /** One for each graph; the main graph first. */ files: Uint8Array[] }> {
   const opened = await readPackage(source, readOptions(options))
   await checkPadding(source, opened, options.signal)
-  const { base } = options
-  const arena = await decodeChunks(source, opened, await bestDecoder(), { ...options, base: base && (() => base) })
+  const base = options.base && (() => options.base as Source)
+  const arena = await withDecoder(opened.manifest, {}, nodeWorkers, (decoder) =>
+    decodeChunks(source, opened, decoder, { ...options, base }),
+  )
   const files: Uint8Array[] = []
   for (const graph of opened.manifest.graphs) {
     const file = onnxFile(arena, graph)

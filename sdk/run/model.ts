@@ -25,7 +25,7 @@ export interface Report {
   readonly selfTest: { readonly cases: number; readonly maxAbsDiff: number; readonly tolerance: number }
   /** Every target and level that was tried, in order, with the reason where it was not accepted. */
   readonly attempts: readonly Attempt[]
-  /** Which decoder unpacked the weights: `wasm` or `typescript`. */
+  /** Which decoder unpacked the weights: `wasm` or `typescript`, and in how many threads where there were several. */
   readonly decoder: string
 }
 

@@ -1,0 +1,404 @@
+/**
+ * Learning of scales: for every segment a view rows × columns × inner with latent classes a_r, b_c, d_k, by coordinate descent on bits:
+ * those of all symbols and of the latents, and a price for decoding a latent. Scales start from root mean squares, on a grid of
+ * quarter octaves for floats (where q mod 4 chooses the table and ⌊q / 4⌋ octaves are subtracted from the exponent) and half
+ * octaves for integers (a table each).
+ *
+ * Logarithms are used in learning and in `rans-encode.ts` only; decoding never sees one. The bytes are the same on every machine as
+ * far as `Math.log2` is, and every value of it is rounded to a coarse grid before it decides anything.
+ */
+
+import { SYMBOLS } from '../coder/rans.ts'
+import { DELTA16, FLOAT16, isFloat, NIBBLE, QUARTERS } from './elements.ts'
+import { DEAD_CLASSES, ESCAPE, MAX_PATTERN, SATURATED, ZERO } from './header.ts'
+
+/** A segment as learning sees it. */
+export interface Sample {
+  /** `top` of a float; the symbol of an integer. */
+  readonly values: Uint16Array
+  /** 1 where a float is negative; empty for integers. */
+  readonly signs: Uint8Array
+  readonly dims: readonly number[]
+  /** Added to each class; empty for nothing. */
+  readonly addends: Int16Array
+}
+
+/** A segment's view and latents: class of (r, c, k) = latents[0][r] + latents[1][c] + latents[2][k]. */
+export interface Fit {
+  readonly latents: readonly Int16Array[]
+  /** Estimated bits of symbols and latents, without planes. */
+  bits: number
+}
+
+const CLASSES = DEAD_CLASSES
+/** Classes of integers: half octaves. */
+export const INTEGER_CLASSES = 20
+/** Latents from here on make all their elements dead. */
+const DEAD = 512
+/** The latent of a dead row: its elements have the last class, whatever the others say. */
+const DEAD_ROW = 2 * DEAD
+/** How far below dead rows the elements of dead columns lie: three octaves, as living rows do not carry the gain of a dead one. */
+const FADED = 12
+/** Steps below the usual scale from which an element is dead: 24 octaves. */
+const FAR = 96
+/** Costs have room around the classes for candidates outside. */
+const STRIDE = 512
+const PAD = 128
+/** Costs of dead classes begin this far behind those of the living, which candidates may overstep. */
+const GAP = 64
+/** Costs are in 1/256 bit. */
+const BIT = 256
+const FORBIDDEN = 64 * BIT
+/** A latent takes as long to decode as some thirty elements, so it has to save more than its own bits. */
+const LATENT_PRICE = 3 * BIT
+/** Elements that a latent has to speak for: a class for each is a table of its own kind, and that is what leaves are for. */
+const LEAST_SHARE = 4
+/** The least cost of an escape: where they are many they would be cheap, and dead rows would stay under a living class. */
+const ESCAPE_PRICE = 5 * BIT
+/** Scale of a row without a single finite, nonzero element, until a base is known. */
+export const SILENT = 0x7fff
+/** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
+const REACH = 3
+const CANDIDATES = 2 * REACH + 3
+
+export interface Grid {
+  readonly stream: number
+  readonly values: number
+  readonly steps: number
+  readonly classes: number
+  /** Squared magnitude in the middle of each value's interval, in units that a double holds. */
+  readonly energy: Float64Array
+  /** Subtracted from a scale's steps to give its class. */
+  base: number
+  /** Scale of dead elements, in steps; `undefined` where there are none. */
+  dead: number | undefined
+  /** Latents are those of the file, whose sums are classes. */
+  settled: boolean
+}
+
+/** An integer by its symbol: signed, or for Δ streams with 128 in the middle. */
+function integerOf(stream: number, symbol: number): number {
+  if (stream >= DELTA16) return symbol - 128
+  return stream === NIBBLE ? (symbol << 28) >> 28 : (symbol << 24) >> 24
+}
+
+export function gridOf(stream: number): Grid {
+  if (!isFloat(stream)) {
+    const energy = Float64Array.from({ length: SYMBOLS }, (_, symbol) => integerOf(stream, symbol) ** 2 + 1 / 12)
+    const classes = INTEGER_CLASSES
+    return { stream, values: SYMBOLS, steps: 2, classes, energy, base: 0, dead: undefined, settled: false }
+  }
+  const values = stream === FLOAT16 ? 128 : 1024
+  const infinite = values - 4
+  const energy = Float64Array.from({ length: values }, (_, top) => {
+    if (top === 0 || top >= infinite) return 0
+    const magnitude = (1 + ((top & 3) + 0.5) / 4) * 2 ** (top >> 2)
+    return magnitude * magnitude
+  })
+  return { stream, values, steps: 4, classes: CLASSES, energy, base: 0, dead: undefined, settled: false }
+}
+
+const stepsOf = (energy: number, grid: Grid): number => Math.round((grid.steps / 2) * Math.log2(energy))
+
+/** Every way to divide the dimensions into leading rows, columns and inner ones, with a pattern that fits. */
+export function viewsOf(dims: readonly number[]): [number, number, number][] {
+  const product = (from: number, to: number): number => dims.slice(from, to).reduce((p, d) => p * d, 1)
+  const views: [number, number, number][] = []
+  for (let i = 0; i < Math.max(1, dims.length); i++) {
+    for (let j = i + 1; j <= dims.length; j++) {
+      const view: [number, number, number] = [product(0, i), product(i, j), product(j, dims.length)]
+      if (view[1] * view[2] <= MAX_PATTERN) views.push(view)
+    }
+  }
+  return views.length > 0 ? views : [[1, 1, 1]]
+}
+
+/** Classes from root mean squares: of rows, then of columns over them, then of inner positions over both. */
+export function startFit(sample: Sample, view: readonly number[], grid: Grid, silent: number): Fit {
+  const { values, addends } = sample
+  const latents = view.map((size) => new Int16Array(size))
+  const scale = [0, 1, 2].map((axis) => new Float64Array(view[axis]).fill(1))
+  const [rows, columns, inner] = view
+  for (let axis = 0; axis < 3; axis++) {
+    const size = view[axis]
+    const sum = new Float64Array(size)
+    const weight = new Float64Array(size)
+    for (let r = 0, i = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        const known = scale[0][r] * scale[1][c]
+        for (let k = 0; k < inner; k++, i++) {
+          const energy = addends.length > 0 ? grid.energy[values[i]] / 2 ** addends[i] : grid.energy[values[i]]
+          if (energy === 0 || known === Number.POSITIVE_INFINITY) continue
+          const at = axis === 0 ? r : axis === 1 ? c : k
+          sum[at] += energy / known
+          weight[at]++
+        }
+      }
+    }
+    const mean =
+      sum.reduce((s, v) => s + v, 0) /
+      Math.max(
+        1,
+        weight.reduce((s, v) => s + v, 0),
+      )
+    const dead = deadLatent(axis, latents[0])
+    const common = mean > 0 ? stepsOf(mean, grid) : axis === 0 ? silent + grid.base : 0
+    for (let at = 0; at < size; at++) {
+      const steps = weight[at] > 0 ? stepsOf(sum[at] / weight[at], grid) : common
+      const dies = grid.dead !== undefined && steps < (axis === 0 ? grid.base : common) - FAR
+      latents[axis][at] = dies ? dead : axis === 0 ? steps - grid.base : steps
+      // A dead row says nothing about the columns: all look alike beside its scale.
+      if (dies) scale[axis][at] = Number.POSITIVE_INFINITY
+      else if (weight[at] > 0) scale[axis][at] = sum[at] / weight[at]
+      else if (mean > 0) scale[axis][at] = mean
+    }
+  }
+  return { latents, bits: 0 }
+}
+
+function classOf(sum: number, addend: number, grid: Grid): number {
+  if (grid.stream >= DELTA16) return Math.min(grid.classes - 1, Math.max(0, Math.min(SATURATED, sum) + addend))
+  if (grid.settled) return Math.min(SATURATED, sum)
+  if (sum >= DEAD) return Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
+  return Math.min(grid.classes - 1, Math.max(0, sum))
+}
+
+/** The latent of a dead row, or of a dead column over these rows. */
+function deadLatent(axis: number, rows: Int16Array): number {
+  const living = rows.filter((value) => value < DEAD)
+  return axis === 0 || living.length === 0 ? DEAD_ROW : DEAD + SATURATED - FADED - medianOf(living)
+}
+
+/** Calls `visit` with the index and class of every element. */
+export function eachClass(
+  sample: Sample,
+  fit: Pick<Fit, 'latents'>,
+  grid: Grid,
+  visit: (index: number, cls: number) => void,
+): void {
+  const [a, b, d] = fit.latents
+  const { addends } = sample
+  for (let r = 0, i = 0; r < a.length; r++) {
+    for (let c = 0; c < b.length; c++) {
+      const q = a[r] + b[c]
+      for (let k = 0; k < d.length; k++, i++) visit(i, classOf(q + d[k], addends.length > 0 ? addends[i] : 0, grid))
+    }
+  }
+}
+
+/** The magnitude of a float's symbol under a class. */
+export function magnitudeOf(top: number, cls: number, origins: readonly number[]): number {
+  if (top === 0) return ZERO
+  const magnitude = top - (cls & ~3) - origins[cls < DEAD_CLASSES ? 0 : 1]
+  return magnitude > ESCAPE && magnitude < SYMBOLS / 2 ? magnitude : ESCAPE
+}
+
+/** Tables that a histogram holds: of floats those of the quarter octaves, then that of the dead; of integers one a class. */
+const tablesOf = (grid: Grid): number => (isFloat(grid.stream) ? QUARTERS + 1 : grid.classes)
+
+const tableOf = (grid: Grid, cls: number): number =>
+  isFloat(grid.stream) ? (cls < DEAD_CLASSES ? cls & 3 : QUARTERS) : cls
+
+/** How often each symbol occurs under each table: entry 256 · table + symbol. */
+export function histogramOf(sample: Sample, fit: Fit, grid: Grid, origins: readonly number[]): Float64Array {
+  const { values, signs } = sample
+  const counts = new Float64Array(SYMBOLS * tablesOf(grid))
+  const float = isFloat(grid.stream)
+  eachClass(sample, fit, grid, (i, cls) => {
+    const symbol = float ? 2 * magnitudeOf(values[i], cls, origins) + signs[i] : values[i]
+    counts[SYMBOLS * tableOf(grid, cls) + symbol]++
+  })
+  return counts
+}
+
+/** costs[value · STRIDE + PAD + class], of dead classes a gap further, in 1/256 bit; of floats without the sign. */
+export function costsOf(histogram: Float64Array, grid: Grid, origins: readonly number[]): Int32Array {
+  const float = isFloat(grid.stream)
+  const bits = Array.from({ length: tablesOf(grid) }, (_, table) => {
+    const counts = histogram.subarray(SYMBOLS * table, SYMBOLS * (table + 1))
+    const total = counts.reduce((sum, count) => sum + count, 0) + 4
+    if (!float) {
+      return Int32Array.from(counts, (count) =>
+        Math.round(BIT * Math.min(16, Math.log2((total + 64) / (count + 0.25)))),
+      )
+    }
+    const both = Float64Array.from({ length: SYMBOLS / 2 }, (_, m) => counts[2 * m] + counts[2 * m + 1])
+    const rare = Math.max(ESCAPE_PRICE, Math.round(BIT * Math.log2(total / (both[ESCAPE] + 0.5)))) + 9 * BIT
+    return Int32Array.from(both, (count, magnitude) =>
+      magnitude === ESCAPE ? rare : Math.min(rare, Math.round(BIT * Math.log2(total / (count + 0.02)))),
+    )
+  })
+  const costs = new Int32Array(grid.values * STRIDE).fill(FORBIDDEN)
+  const most = float ? SATURATED + 1 : grid.classes
+  for (let value = 0; value < grid.values; value++) {
+    for (let cls = 0; cls < most; cls++) {
+      const at = value * STRIDE + PAD + cls + (cls < DEAD_CLASSES ? 0 : GAP)
+      costs[at] = bits[tableOf(grid, cls)][float ? magnitudeOf(value, cls, origins) : value]
+    }
+  }
+  if (grid.stream >= DELTA16) padEnds(costs, grid)
+  return costs
+}
+
+/** The cost of a value under a living class. */
+export const costAt = (costs: Int32Array, value: number, cls: number): number => costs[value * STRIDE + PAD + cls]
+
+/** Classes of Δ streams are kept within the tables, so those outside cost what the outermost do. */
+function padEnds(costs: Int32Array, grid: Grid): void {
+  for (let value = 0; value < grid.values; value++) {
+    const at = value * STRIDE + PAD
+    costs.fill(costs[at], at - PAD, at)
+    costs.fill(costs[at + grid.classes - 1], at + grid.classes, at + STRIDE - PAD)
+  }
+}
+
+/** Bits of each value of a latent, from how often it is taken now. */
+function latentBits(latent: Int16Array): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const value of latent) counts.set(value, (counts.get(value) ?? 0) + 1)
+  const bits = new Map<number, number>()
+  for (const [value, count] of counts) bits.set(value, Math.round(BIT * Math.log2((latent.length + 2) / count)))
+  return bits
+}
+
+function medianOf(latent: Int16Array): number {
+  return latent.slice().sort()[latent.length >> 1]
+}
+
+/** One step of coordinate descent on one axis; sets the fit's bits. */
+export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
+  const { values, addends } = sample
+  const moves = addends.length > 0
+  const [a, b, d] = fit.latents
+  const latent = fit.latents[axis]
+  const common = medianOf(latent)
+  const dead = deadLatent(axis, a)
+  const from = latent.map((value) => (value === DEAD_ROW && common !== DEAD_ROW ? common : value))
+  const place = (sum: number): number =>
+    sum >= DEAD
+      ? GAP + Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
+      : Math.min(CLASSES + 8, Math.max(-8, sum))
+  const scores = new Float64Array(CANDIDATES * latent.length)
+  for (let r = 0, i = 0; r < a.length; r++) {
+    for (let c = 0; c < b.length; c++) {
+      const q = a[r] + b[c]
+      for (let k = 0; k < d.length; k++) {
+        const at = axis === 0 ? r : axis === 1 ? c : k
+        const to = at * CANDIDATES
+        const row = values[i] * STRIDE + PAD
+        const others = q + d[k] - latent[at] + (moves ? addends[i] : 0)
+        i++
+        scores[to + 7] += costs[row + place(others + common)]
+        scores[to + 8] += costs[row + place(others + dead)]
+        if (others >= DEAD || from[at] >= DEAD) {
+          for (let j = 0; j <= 2 * REACH; j++) scores[to + j] += costs[row + place(others + from[at] + j - REACH)]
+          continue
+        }
+        const center = row + Math.min(CLASSES + 8, Math.max(-8, others + from[at]))
+        scores[to] += costs[center - 3]
+        scores[to + 1] += costs[center - 2]
+        scores[to + 2] += costs[center - 1]
+        scores[to + 3] += costs[center]
+        scores[to + 4] += costs[center + 1]
+        scores[to + 5] += costs[center + 2]
+        scores[to + 6] += costs[center + 3]
+      }
+    }
+  }
+  const known = latentBits(latent)
+  const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
+  const count = mayDie ? CANDIDATES : CANDIDATES - 1
+  let chosen = 0
+  let flat = 0
+  for (let at = 0; at < latent.length; at++) {
+    let best = Number.POSITIVE_INFINITY
+    for (let candidate = 0; candidate < count; candidate++) {
+      const near = from[at] === DEAD_ROW ? DEAD_ROW : from[at] + candidate - REACH
+      const value = candidate === CANDIDATES - 1 ? dead : candidate === CANDIDATES - 2 ? common : near
+      const bits = scores[at * CANDIDATES + candidate] + (latent.length > 1 ? (known.get(value) ?? unknown) : 0)
+      if (bits < best) {
+        best = bits
+        latent[at] = value
+      }
+    }
+    chosen += best
+    flat += scores[at * CANDIDATES + CANDIDATES - 2]
+  }
+  const price = 16 * BIT + latent.length * LATENT_PRICE
+  const few = values.length < LEAST_SHARE * latent.length
+  if ((few || flat <= chosen + price) && latent.length > 1) latent.fill(common)
+  fit.bits = (few ? flat : Math.min(flat, chosen + price)) / BIT
+}
+
+export function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {
+  for (let round = 0; round < rounds; round++) {
+    for (let axis = 0; axis < 3; axis++) {
+      if (axis === 0 || fit.latents[axis].length > 1) improve(sample, fit, axis, costs, mayDie)
+    }
+  }
+}
+
+/** Moves each axis' least value to the rows, and all into the range of a class. */
+export function normalise(fit: Fit, grid: Grid): void {
+  const [a, b, d] = fit.latents
+  const most = grid.classes - 1
+  const settle = (latent: Int16Array, room: number): number => {
+    const living = latent.filter((value) => value < DEAD)
+    const least = living.reduce((x, y) => Math.min(x, y), living[0] ?? 0)
+    let widest = 0
+    for (let i = 0; i < latent.length; i++) {
+      if (latent[i] >= DEAD) {
+        latent[i] = Math.min(SATURATED, Math.max(DEAD_CLASSES, latent[i] - DEAD - least))
+        continue
+      }
+      latent[i] = Math.min(latent[i] - least, room)
+      widest = Math.max(widest, latent[i])
+    }
+    for (let r = 0; r < a.length; r++) if (a[r] < DEAD) a[r] += least
+    return widest
+  }
+  const columns = settle(b, most >> 1)
+  const pattern = columns + settle(d, most - columns)
+  for (let r = 0; r < a.length; r++) a[r] = a[r] >= DEAD ? SATURATED : Math.max(0, Math.min(a[r], most - pattern))
+}
+
+/** The scale of elements far below the living ones, if they are more than a few: its steps. */
+export function deadScale(samples: readonly Sample[], grid: Grid): number | undefined {
+  if (!isFloat(grid.stream)) return undefined
+  let sum = 0
+  let count = 0
+  let total = 0
+  for (const { values } of samples) {
+    total += values.length
+    for (const value of values) {
+      if (value === 0 || value >= grid.base - FAR / 2) continue
+      sum += value
+      count++
+    }
+  }
+  // Values and steps are both quarter octaves; the mean of a Gaussian's lies five below its scale.
+  return count > Math.max(64, total >> 9) ? Math.round(sum / count) + 5 : undefined
+}
+
+/** The class window that holds the scales of most elements: dead rows of 1e-30 must not push the living ones out. */
+export function baseOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid): number {
+  const weights = new Map<number, number>()
+  fits.forEach(({ latents }, i) => {
+    const size = samples[i].values.length / latents[0].length
+    for (const scale of latents[0]) if (scale !== SILENT) weights.set(scale, (weights.get(scale) ?? 0) + size)
+  })
+  const margin = isFloat(grid.stream) ? 16 : 0
+  let best = 0
+  let most = 0
+  for (const least of [...weights.keys()].sort((x, y) => x - y)) {
+    let inside = 0
+    for (const [scale, weight] of weights) {
+      if (scale >= least && scale - least < grid.classes - 2 * margin) inside += weight
+    }
+    if (inside > most) {
+      most = inside
+      best = least
+    }
+  }
+  return isFloat(grid.stream) ? (best - margin) & ~3 : best
+}
