@@ -1,6 +1,6 @@
 /** Weights into chunks: each part by the circuit or byte codec that makes its chunk smallest, everything counted. */
 
-import { byteLength, concat, elementCount, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
+import { byteLength, concat, elementCount, equal, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
 import { appendRange, type RawRange, sliceRanges } from '../ranges.ts'
 import {
@@ -138,6 +138,12 @@ export function checkEffort(effort: Effort = 'default'): void {
   )
 }
 
+/** By its base: weights that a training left as they were share no table with those that it changed. */
+function kindOf({ bytes, base }: Piece): 'alone' | 'changed' | 'same' {
+  if (base === undefined) return 'alone'
+  return equal(bytes, base) ? 'same' : 'changed'
+}
+
 /** What all chunks hold of a piece. */
 interface Placed {
   readonly ranges: RawRange[]
@@ -174,8 +180,8 @@ async function encodePieces(
       return own
     })
   }
-  for (const based of [false, true]) {
-    const numbers = pieces.flatMap((piece, i) => ((piece.base !== undefined) === based && !apart.has(i) ? [i] : []))
+  for (const kind of ['alone', 'changed', 'same']) {
+    const numbers = pieces.flatMap((piece, i) => (kindOf(piece) === kind && !apart.has(i) ? [i] : []))
     for (const split of splitTensors(numbers.map((i) => pieces[i]))) {
       const parts = split.map((part) => ({ ...part, tensor: numbers[part.tensor] }))
       await add(() => encodeGroup(parts, pieces, encode))
