@@ -126,6 +126,7 @@ test('tables, classes and bins beyond the last table are refused where the heade
     { ...plan, tables: plan.tables.slice(0, 5) },
   ])
   refused({ stream: 1, sizes: [1, 1, 2] }, (segment, plan) => [{ ...segment, first: 61 }, plan])
+  refused({ stream: DELTA16, sizes: [1, 1, 2] }, (segment, plan) => [{ ...segment, first: 61 }, plan])
   refused({ stream: 1, sizes: [1, 2, 2], axis: 1 }, (segment, plan) => [
     segment,
     { ...plan, bins: Uint8Array.from({ length: 16 }, (_, i) => i), tables: plan.tables.slice(0, 63) },
