@@ -7,6 +7,7 @@ import { inflate } from './bytes/inflate.ts'
 import { unmix } from './bytes/mix.ts'
 import { type Kernel, typescriptKernel } from './coder/kernel.ts'
 import { wasmKernel } from './coder/wasm-kernel.ts'
+import { decodeCopies } from './copies/decode.ts'
 import { corrupt } from './corrupt.ts'
 import { CODECS, type Decoder } from './types.ts'
 import { decodeWeights } from './weights/decode.ts'
@@ -14,7 +15,7 @@ import { decodeWeights } from './weights/decode.ts'
 export { CODECS, type Decoder } from './types.ts'
 
 function decoderOf(kernel: Kernel): Decoder {
-  return {
+  const decoder: Decoder = {
     name: kernel.name,
     decode(codec, bytes, out, base) {
       if (codec === CODECS.raw) {
@@ -23,9 +24,11 @@ function decoderOf(kernel: Kernel): Decoder {
       } else if (codec === CODECS.deflate) inflate(bytes, out)
       else if (codec === CODECS.mix) unmix(bytes, out)
       else if (codec === CODECS.weights) decodeWeights(kernel, bytes, out, base)
+      else if (codec === CODECS.copies) decodeCopies(bytes, out, decoder.decode)
       else throw corrupt(`a known codec, got ${codec}`)
     },
   }
+  return decoder
 }
 
 /** The decoder in plain TypeScript: runs everywhere. */

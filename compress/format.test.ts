@@ -32,6 +32,7 @@ test('the vectors have every circuit, codec and stream, several blocks, dead cla
     'A',
     'B',
     'Q',
+    'copies',
     'deflate',
     'mix',
     'palette',

@@ -4,7 +4,7 @@ import type { CallOptions, DType } from '../sdk/core/index.ts'
 import type { RawRange } from './ranges.ts'
 
 /** How a chunk's bytes are encoded. The numbers are part of the file format and never change. */
-export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3 } as const
+export const CODECS = { raw: 0, deflate: 1, weights: 2, mix: 3, copies: 4 } as const
 
 /** How long the encoder may search. */
 export const EFFORTS = ['fast', 'default', 'best'] as const
@@ -43,7 +43,7 @@ export interface BaseRange {
 export interface EncodedTensor {
   /**
    * What the tensor is coded by, joined by `+` if several: `A` (scale circuit), `B` (lines: taps of a kernel, rows or columns), `Q`
-   * (integers), `Δ`, `repeat`, `palette`, `raw`, or a byte codec, `deflate` or `mix`.
+   * (integers), `Δ`, `repeat`, `palette`, `copies` (of its own elements), `raw`, or a byte codec, `deflate` or `mix`.
    */
   readonly circuit: string
   /** What makes up the tensor, in order. The same bytes may be named more than once. */

@@ -6,7 +6,8 @@
  * symbols. Then the symbols of floats and the planes are merged into elements, and tiles with lines are reordered.
  */
 
-import { ELEMENTS, isFloat, planesOf } from '../weights/elements.ts'
+import { ELEMENTS, isFloat, planesOf, QUARTERS } from '../weights/elements.ts'
+import { DEAD_CLASSES } from '../weights/header.ts'
 import { historyTable, type Lines, predict, shiftOf, stepOf, UNIT_BITS, unitsOf } from '../weights/lines.ts'
 import { readPlanes } from './planes.ts'
 import { BLOCK, blockDecoder, buildTable, LANES, MAX_TABLES, STATE_BYTES, TOTAL } from './rans.ts'
@@ -80,8 +81,6 @@ export const SLACK = 256
 export const INPUT_BYTES = STATE_BYTES + 2 * BLOCK + 3 * BLOCK + SLACK
 /** Rows are at most a block, and so is columns × inner. */
 export const LATENT_BYTES = 2 * BLOCK + SLACK
-/** Classes of floats from here on are dead: they share a table, and have an origin of their own. */
-const DEAD_CLASSES = 128
 
 const clamp = (value: number, most: number): number => Math.max(0, Math.min(most, value))
 
@@ -126,7 +125,7 @@ export function typescriptKernel(decoderOf = blockDecoder): Kernel {
       return 0
     }
     const moved = clamp(cls + shift, DEAD_CLASSES - 1)
-    const symbol = coder.symbol(lane, first + 4 * bins[stepOf(mean)] + (moved & 3)) ^ (mean < 0 ? 1 : 0)
+    const symbol = coder.symbol(lane, first + QUARTERS * bins[stepOf(mean)] + (moved & 3)) ^ (mean < 0 ? 1 : 0)
     classes[i] = moved
     symbols[i] = symbol
     if (symbol < 4) return 0

@@ -9,14 +9,16 @@ export function planeBytes(width: number, count: number): number {
   return width >= 8 ? (width / 8) * count : 16 * Math.ceil((count * width) / 128)
 }
 
+/** Groups of 2^groupBits elements; division would be slow here. */
+const groupBits = (width: number): number => Math.clz32(width) - 24
+const byteOf = (width: number, index: number): number => ((index >>> groupBits(width)) << 4) + (index & 15)
+const bitOf = (width: number, index: number): number => width * ((index >>> 4) & ((1 << (groupBits(width) - 4)) - 1))
+
 /** Element `index` of a plane that begins at `offset`. */
 export function planeElement(bytes: Uint8Array, offset: number, width: number, index: number): number {
   if (width === 16) return bytes[offset + 2 * index] | (bytes[offset + 2 * index + 1] << 8)
   if (width === 8) return bytes[offset + index]
-  const size = 128 / width
-  const inGroup = index & (size - 1)
-  const byte = bytes[offset + 16 * Math.floor(index / size) + (inGroup & 15)]
-  return (byte >>> (width * (inGroup >> 4))) & ((1 << width) - 1)
+  return (bytes[offset + byteOf(width, index)] >>> bitOf(width, index)) & ((1 << width) - 1)
 }
 
 /** Sets element `index` of a plane of zeros that begins at `offset`. */
@@ -25,9 +27,7 @@ export function setPlaneElement(bytes: Uint8Array, offset: number, width: number
     for (let i = 0; i < width / 8; i++) bytes[offset + (width / 8) * index + i] = value >>> (8 * i)
     return
   }
-  const size = 128 / width
-  const inGroup = index & (size - 1)
-  bytes[offset + 16 * Math.floor(index / size) + (inGroup & 15)] |= value << (width * (inGroup >> 4))
+  bytes[offset + byteOf(width, index)] |= value << bitOf(width, index)
 }
 
 /**

@@ -90,6 +90,15 @@ function changed(dtype: DType, shape: readonly number[], seed: number, width: nu
   return { dtype, shape, bytes, base }
 }
 
+/** Cosines over sines: every value many times, mirrored and negated. */
+function fourierBasis(size: number): Value {
+  return (i) => {
+    const row = Math.floor(i / size)
+    const angle = (2 * Math.PI * ((row >> 1) * (i % size))) / size
+    return row & 1 ? -Math.sin(angle) : Math.cos(angle)
+  }
+}
+
 export const TEXT = Array.from({ length: 40 }, (_, i) => `/layer${i >> 3}/conv${i & 7}/Conv_output_0`).join('\n')
 
 /** Too little and too varied for deflate. */
@@ -124,6 +133,7 @@ export function samples(): Record<string, readonly WeightTensor[]> {
     dead: [tensor('float32', [40, 24], 12, 4, withDeadRows(24)), tensor('bfloat16', [60, 40], 13, 2, withDeadRows(40))],
     palette: [tensor('float32', [30, 40], 14, 4, palette), tensor('float16', [30, 40], 15, 2, palette)],
     repeats: [float32, int64, float32],
+    copies: [tensor('float32', [66, 64], 18, 4, fourierBasis(64))],
     blocks: [tensor('int8', [280, 256], 16, 1, (_, random) => (random.below(200) ? 0 : 1 + random.below(3)))],
     scalar: [tensor('float32', [], 17, 4, () => 1)],
     bytes: [names, noise, runs],

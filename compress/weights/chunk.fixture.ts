@@ -229,6 +229,14 @@ export function framed([header, rest]: readonly [Uint8Array, Uint8Array]): Uint8
   return concat([Uint8Array.from(length), header, rest])
 }
 
+/** A chunk of a header and what follows it. */
+export function chunkOf(header: Header, rest: Uint8Array, rawLength: number): Pick<Sample, 'bytes' | 'parts'> {
+  const writer = bitWriter()
+  codeHeader(writer, rawLength, header)
+  const parts = [writer.finish(), rest] as const
+  return { bytes: framed(parts), parts }
+}
+
 /**
  * Makes a chunk.
  *
@@ -265,8 +273,5 @@ export function drawChunk(random: Rng, segments: readonly Segment[], plans: read
     return { ...plan, escapes: Uint32Array.from(drawn.escapes), words }
   })
   const header: Header = { segments, streams, pools: [0, 0] }
-  const writer = bitWriter()
-  codeHeader(writer, length, header)
-  const parts = [writer.finish(), concat(sections)] as const
-  return { bytes: framed(parts), raw, base, header, parts }
+  return { ...chunkOf(header, concat(sections), length), raw, base, header }
 }

@@ -10,7 +10,7 @@ import { encodeBlock } from '../coder/rans-encode.ts'
 import type { Effort } from '../types.ts'
 import { DELTA16, isFloat, planesLength, planesOf, QUARTERS } from './elements.ts'
 import { DEAD_CLASSES, ESCAPE, SATURATED, type Segment, type Stream } from './header.ts'
-import { type Learned, learn } from './learn.ts'
+import { type Learned, learn, type Plan } from './learn.ts'
 import { historyTable, predict, shiftOf, stepOf, UNIT_BITS, unitsOf } from './lines.ts'
 import { frequenciesOf } from './quantise.ts'
 import { magnitudeOf } from './scales.ts'
@@ -154,7 +154,7 @@ function planesFor(rests: Uint32Array, lowBits: number): Uint8Array {
 
 function segmentOf(
   { part: _, coding, center, slope, fromBase, values }: Source,
-  { latents, lines, first }: Learned['plans'][number],
+  { latents, lines, first, shift }: Plan,
 ): Segment {
   return {
     method: coding.method,
@@ -164,7 +164,7 @@ function segmentOf(
     first,
     lines,
     palette: coding.palette,
-    slope,
+    slope: slope && { ...slope, offset: slope.offset + shift },
     fromBase,
   }
 }
@@ -188,7 +188,11 @@ export function encodeStream(
   const lowBits = lowBitsOf(number, parts, codings)
   const sources = parts.map((part, i) => sourceOf(part, codings[i], lowBits))
   const learned = learn(number, sources, effort)
-  const members = sources.map((source, i): Member => ({ source, segment: segmentOf(source, learned.plans[i]) }))
+  const members = sources.map((source, i): Member => {
+    const plan = learned.plans[i]
+    const addends = source.addends.map((addend) => addend + plan.shift)
+    return { source: { ...source, addends }, segment: segmentOf(source, plan) }
+  })
   const tables = tablesOf(number, learned)
   const stream = { tables, origins: learned.origins, bins: learned.bins, lowBits }
   const escapes: number[] = []

@@ -1,10 +1,9 @@
 /** Weights into chunks: each part by the circuit or byte codec that makes its chunk smallest, everything counted. */
 
-import { byteLength, concat, elementCount, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
+import { byteLength, concat, elementCount, equal, HardpackError, throwIfAborted } from '../../sdk/core/index.ts'
 import { deflate, mix } from '../bytes/encode.ts'
 import { appendRange, type RawRange, sliceRanges } from '../ranges.ts'
 import {
-  type BaseRange,
   CODECS,
   EFFORTS,
   type Effort,
@@ -15,6 +14,7 @@ import {
   type WeightTensor,
 } from '../types.ts'
 import { type ChunkCache, encodeChunk } from './encode-chunk.ts'
+import { encodeGroup, encodeLarge, type Filled, isLarge, type Piece } from './groups.ts'
 import { DEFLATE, MIX, RAW } from './header.ts'
 import { findRepeats, type Run } from './repeats.ts'
 import { type Coding, codingsOf } from './sources.ts'
@@ -29,7 +29,7 @@ const SMALL = 1 << 10
 const MIX_LIMIT = 1 << 16
 const MIX_GAIN = 0.15
 
-interface Candidate extends EncodedChunk {
+export interface Candidate extends EncodedChunk {
   readonly circuits: readonly string[]
   /** Share of each part in the encoded bytes. */
   readonly shares: readonly number[]
@@ -124,24 +124,6 @@ function encodeParts(parts: readonly Part[], effort: Effort): Candidate {
   return candidates.reduce((best, candidate) => (candidate.price < best.price ? candidate : best))
 }
 
-/** What is left to encode of a tensor, and where its bytes are in that tensor. */
-interface Piece extends WeightTensor {
-  readonly source: readonly BaseRange[]
-}
-
-/** What the chunks hold of each piece. */
-interface Placed {
-  readonly ranges: RawRange[]
-  readonly circuits: Set<string>
-  packedBytes: number
-}
-
-/** The ranges of the base that a part lies beside. */
-function baseOf({ tensor, bytes }: Part, pieces: readonly Piece[]): BaseRange[] {
-  const { source, bytes: all } = pieces[tensor]
-  return sliceRanges(source, bytes.byteOffset - all.byteOffset, bytes.length)
-}
-
 /**
  * Refuses an effort that there is not.
  *
@@ -156,41 +138,56 @@ export function checkEffort(effort: Effort = 'default'): void {
   )
 }
 
+/** By its base: weights that a training left as they were share no table with those that it changed. */
+function kindOf({ bytes, base }: Piece): 'alone' | 'changed' | 'same' {
+  if (base === undefined) return 'alone'
+  return equal(bytes, base) ? 'same' : 'changed'
+}
+
+/** What all chunks hold of a piece. */
+interface Placed {
+  readonly ranges: RawRange[]
+  readonly circuits: Set<string>
+  packedBytes: number
+}
+
 /**
- * Encodes pieces into chunks, and adds these to a list. Pieces with a base come last, in chunks of their own: a chunk is encoded against
- * as many bytes as it holds, or against none.
+ * Encodes pieces into chunks. Large pieces that are copies of themselves have chunks of their own, and so have pieces with a base: a
+ * chunk is encoded against as many bytes as it holds, or against none.
  */
 async function encodePieces(
   pieces: readonly Piece[],
-  chunks: EncodedChunk[],
   { signal, onProgress, effort = 'default' }: EncodeOptions,
-): Promise<Placed[]> {
-  const placed = pieces.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+): Promise<Filled[]> {
   const total = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0)
+  const encode = (parts: readonly Part[]): Candidate => encodeParts(parts, effort)
+  const filled: Filled[] = []
   let done = 0
-  for (const based of [false, true]) {
-    const numbers = pieces.flatMap((piece, i) => ((piece.base !== undefined) === based ? [i] : []))
-    const own = numbers.map((i) => pieces[i])
-    for (const parts of splitTensors(own)) {
-      await new Promise((resolve) => setTimeout(resolve))
-      throwIfAborted(signal)
-      const { codec, rawLength, bytes, circuits, shares } = encodeParts(parts, effort)
-      let start = 0
-      parts.forEach((part, i) => {
-        const { length } = part.bytes
-        const place = placed[numbers[part.tensor]]
-        appendRange(place.ranges, { chunk: chunks.length, start, length })
-        place.circuits.add(circuits[i])
-        place.packedBytes += shares[i] * bytes.length
-        start += length
-      })
-      const base = circuits.includes('Δ') ? parts.flatMap((part) => baseOf(part, own)) : undefined
-      chunks.push({ codec, rawLength, bytes, ...(base && { base }) })
-      done += rawLength
-      onProgress?.({ stage: 'encode weights', done, total })
+  const add = async (make: () => readonly Filled[]): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve))
+    throwIfAborted(signal)
+    const more = make()
+    filled.push(...more)
+    for (const { chunk } of more) done += chunk.rawLength
+    if (more.length > 0) onProgress?.({ stage: 'encode weights', done, total })
+  }
+  const apart = new Set<number>()
+  for (const [number, piece] of pieces.entries()) {
+    if (!isLarge(piece)) continue
+    await add(() => {
+      const own = encodeLarge(number, piece, encode)
+      if (own.length > 0) apart.add(number)
+      return own
+    })
+  }
+  for (const kind of ['alone', 'changed', 'same']) {
+    const numbers = pieces.flatMap((piece, i) => (kindOf(piece) === kind && !apart.has(i) ? [i] : []))
+    for (const split of splitTensors(numbers.map((i) => pieces[i]))) {
+      const parts = split.map((part) => ({ ...part, tensor: numbers[part.tensor] }))
+      await add(() => encodeGroup(parts, pieces, encode))
     }
   }
-  return placed
+  return filled
 }
 
 /** The ranges of a tensor: those of its rest, and for each copy the ranges of what it copies. */
@@ -238,8 +235,17 @@ export async function encodeWeights(
     const own = runs[tensor].filter(({ copy }) => copy === undefined)
     return piece ? [{ ...piece, source: own.map(({ start, length }) => ({ tensor, start, length })) }] : []
   })
-  const chunks: EncodedChunk[] = []
-  const placed = await encodePieces(pieces, chunks, options)
+  const filled = await encodePieces(pieces, options)
+  const placed = pieces.map((): Placed => ({ ranges: [], circuits: new Set(), packedBytes: 0 }))
+  for (const [chunk, { shares }] of filled.entries()) {
+    let start = 0
+    for (const { piece, length, circuit, packedBytes } of shares) {
+      appendRange(placed[piece].ranges, { chunk, start, length })
+      placed[piece].circuits.add(circuit)
+      placed[piece].packedBytes += packedBytes
+      start += length
+    }
+  }
   const ranges: RawRange[][] = []
   let next = 0
   const encoded = rest.map((piece, i): EncodedTensor => {
@@ -252,5 +258,5 @@ export async function encodeWeights(
       packedBytes: Math.round(own?.packedBytes ?? 0),
     }
   })
-  return { chunks, tensors: encoded }
+  return { chunks: filled.map(({ chunk }) => chunk), tensors: encoded }
 }

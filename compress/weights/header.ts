@@ -183,9 +183,10 @@ function codePalette(coder: BitCoder, models: PartModels, given?: Palette): Pale
 function codeSlope(coder: BitCoder, models: PartModels, method: number, given?: Slope): Slope {
   const half = method === DELTA16 && codeBit(coder, models.flags, FLAGS.half, given?.half ? 1 : 0) === 1
   const steps = codeNumber(coder, models.numbers[1], given?.steps ?? 0)
-  const offset = codeNumber(coder, models.numbers[2], given?.offset ?? 0)
-  if (steps > 2 || offset > MAX_OFFSET) throw corrupt(`a slope up to 2 and an offset up to ${MAX_OFFSET}, got more`)
-  return { half, steps, offset }
+  const offset = codeNumber(coder, models.numbers[2], given ? given.offset + MAX_OFFSET : 0)
+  if (steps > 2 || offset > 2 * MAX_OFFSET)
+    throw corrupt(`a slope up to 2 and an offset within ${MAX_OFFSET}, got more`)
+  return { half, steps, offset: offset - MAX_OFFSET }
 }
 
 /** Signed numbers within [-least, most], or those that came before when they are as many and the same. */

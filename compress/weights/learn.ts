@@ -25,7 +25,9 @@ import {
   improve,
   improveAll,
   magnitudeOf,
-  normalise,
+  normaliseDifferences,
+  normaliseFloats,
+  normaliseIntegers,
   type Sample,
   SILENT,
   startFit,
@@ -38,6 +40,8 @@ export interface Plan {
   readonly lines: Lines | undefined
   /** The number of its first table. */
   readonly first: number
+  /** Differences: added to each class. */
+  readonly shift: number
   /** Estimated bits of symbols and latents, without planes. */
   readonly bits: number
 }
@@ -323,7 +327,7 @@ function divide(
 }
 
 function planOf(fit: Fit, lines: Lines | undefined, first: number, bits: number): Plan {
-  return { latents: fit.latents.map((latent) => Uint8Array.from(latent)), lines, first, bits }
+  return { latents: fit.latents.map((latent) => Uint8Array.from(latent)), lines, first, shift: 0, bits }
 }
 
 /** Splits histograms of several tables into one for each. */
@@ -334,7 +338,7 @@ function learnFloats(stream: number, samples: readonly Sample[], effort: Effort)
   const setting = settle(stream, samples, effort)
   const { grid, origins } = setting
   const members = learnScales(stream, samples, setting)
-  for (const { fits } of members) for (const fit of fits) normalise(fit, grid)
+  for (const { fits } of members) for (const fit of fits) normaliseFloats(fit, grid)
   grid.settled = true
   const { sets } = chooseSets(members, setting, mostSets(stream, effort, 0))
   const candidates = effort === 'fast' ? [] : candidatesOf(members, sets, setting)
@@ -411,14 +415,24 @@ function learnIntegers(stream: number, samples: readonly Sample[], effort: Effor
     const own = costsOf(histogram, grid, origins)
     for (const { sample, fit } of ends) improveAll(sample, fit, own, false, 1)
   }
-  for (const { fit } of ends) normalise(fit, grid)
+  const delta = stream >= DELTA16
+  const shifts = ends.map(({ fit }) => (delta ? normaliseDifferences(fit) : 0))
+  if (!delta)
+    normaliseIntegers(
+      ends.map(({ fit }) => fit),
+      grid,
+    )
   grid.settled = true
-  const histograms = ends.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins))
+  const histograms = ends.map(({ sample, fit }, i) => {
+    const addends = sample.addends.map((addend) => addend + shifts[i])
+    return histogramOf({ ...sample, addends }, fit, grid, origins)
+  })
   const [total] = leavesOf(histograms, 1).sets
   const under = costsUnder(total)
-  const plans = ends.map(({ fit, lines, side }, i) =>
-    planOf(fit, lines, 0, bitsUnder(histograms[i], under) + latentBits(fit) + side),
-  )
+  const plans = ends.map(({ fit, lines, side }, i) => ({
+    ...planOf(fit, lines, 0, bitsUnder(histograms[i], under) + latentBits(fit) + side),
+    shift: shifts[i],
+  }))
   const tables = tablesIn(total)
   const used = tables.findLastIndex((table) => table.some((count) => count > 0)) + 1
   const whole = stream >= DELTA16 ? QUARTERS * Math.ceil(used / QUARTERS) : used

@@ -10,6 +10,7 @@
  */
 
 import { byteLength, type CallOptions, concat, elementCount, equal, throwIfAborted } from '../../sdk/core/index.ts'
+import { deflate } from '../bytes/encode.ts'
 import type { WeightTensor } from '../types.ts'
 
 /** A range costs about 8 bytes in the manifest, and a copy inside a tensor brings two. */
@@ -22,7 +23,7 @@ const SHARE_BITS = 15
 /** Bytes after which others get their turn. */
 const PAUSE = 1 << 22
 /** Bytes on which the gain of a copy is estimated. */
-const SAMPLE = 1 << 16
+const SAMPLE = 1 << 14
 /** The share of what is left of a tensor that may be encoded twice so that the rest keeps its rows: a 16th. */
 const LOST_SHARE = 16
 
@@ -232,14 +233,18 @@ function rangesOf(runs: readonly Run[] = [], { start, end, from }: Copy): number
   return Math.max(1, runs.filter((run) => run.start < to && run.start + run.length > from).length)
 }
 
-/** Whether a copy costs less than its bytes would, coded by the frequencies of each byte place. */
+/**
+ * Whether a copy costs less than its bytes would: coded by the frequencies of each byte place, or deflated, which finds
+ * what is regular in itself.
+ */
 function pays(bytes: Uint8Array, unit: number, ranges: number): boolean {
   const sample = bytes.subarray(0, SAMPLE)
   const counts = new Uint32Array(256 * unit)
   for (let i = 0; i < sample.length; i++) counts[256 * (i % unit) + sample[i]]++
   let bits = 0
   for (const count of counts) if (count > 0) bits += count * Math.log2(sample.length / unit / count)
-  return Math.round((bits / 8) * (bytes.length / sample.length)) >= LEAST_GAIN * (ranges + 1)
+  const estimate = Math.min(Math.round(bits / 8), deflate(sample).length)
+  return estimate * (bytes.length / sample.length) >= LEAST_GAIN * (ranges + 1)
 }
 
 /** A way to see a tensor as rows: bytes of a row, and its dimensions. */

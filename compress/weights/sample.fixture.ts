@@ -33,7 +33,7 @@ function tableOf(random: Rng): Uint16Array {
   return frequenciesOf(counts)
 }
 
-function planOf(random: Rng, stream: number): Plan {
+export function planOf(random: Rng, stream: number): Plan {
   const lowBits = stream in MOST_LOW_BITS ? random.below(MOST_LOW_BITS[stream] + 1) : LOW_BITS[stream]
   const base = stream > 2 ? 1 : stream === 2 ? 32 : 256
   const bins = new Uint8Array(16)
@@ -57,7 +57,7 @@ function linesOf(random: Rng, { sizes, axis = 0, perLine = false, spread = false
   }
 }
 
-function segmentOf(random: Rng, wish: Wish, plan: Plan): Segment {
+export function segmentOf(random: Rng, wish: Wish, plan: Plan): Segment {
   const { stream, sizes, axis, palette = stream === INDEX, base = false, dead = false } = wish
   const top = stream < 3 ? (dead ? 100 : 42) : 10
   const count = sizes[0] * sizes[1] * sizes[2]

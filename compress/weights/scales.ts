@@ -132,18 +132,19 @@ export function startFit(sample: Sample, view: readonly number[], grid: Grid, si
       for (let c = 0; c < columns; c++) {
         const known = scale[0][r] * scale[1][c]
         for (let k = 0; k < inner; k++, i++) {
-          const energy = addends.length > 0 ? grid.energy[values[i]] / 2 ** addends[i] : grid.energy[values[i]]
+          const energy = grid.energy[values[i]]
           if (energy === 0 || known === Number.POSITIVE_INFINITY) continue
           const at = axis === 0 ? r : axis === 1 ? c : k
-          sum[at] += energy / known
-          weight[at]++
+          // Differences are rounded: what is known weighs in the sum, lest those near 0 count for more than they say.
+          sum[at] += addends.length > 0 ? energy : energy / known
+          weight[at] += addends.length > 0 ? known * 2 ** addends[i] : 1
         }
       }
     }
     const mean =
       sum.reduce((s, v) => s + v, 0) /
       Math.max(
-        1,
+        Number.MIN_VALUE,
         weight.reduce((s, v) => s + v, 0),
       )
     const dead = deadLatent(axis, latents[0])
@@ -162,7 +163,7 @@ export function startFit(sample: Sample, view: readonly number[], grid: Grid, si
 }
 
 function classOf(sum: number, addend: number, grid: Grid): number {
-  if (grid.stream >= DELTA16) return Math.min(grid.classes - 1, Math.max(0, Math.min(SATURATED, sum) + addend))
+  if (grid.stream >= DELTA16) return Math.min(grid.classes - 1, Math.max(0, sum + addend))
   if (grid.settled) return Math.min(SATURATED, sum)
   if (sum >= DEAD) return Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
   return Math.min(grid.classes - 1, Math.max(0, sum))
@@ -406,8 +407,53 @@ export function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: 
   }
 }
 
-/** Moves each axis' least value to the rows, and all into the range of a class. */
-export function normalise(fit: Fit, grid: Grid): void {
+/** The range of some numbers. */
+const rangeOf = (values: Int16Array): [number, number] =>
+  values.reduce<[number, number]>(
+    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [values[0], values[0]],
+  )
+
+/**
+ * Moves the latents of all segments of integers into the range of a class, together, as a class is a table: columns and inner positions
+ * that lie far below the others are raised, then rows.
+ */
+export function normaliseIntegers(fits: readonly Fit[], grid: Grid): void {
+  const most = grid.classes - 1
+  let low = 0
+  let high = 0
+  for (const { latents } of fits) {
+    let pattern = 0
+    for (const [axis, latent] of latents.slice(1).entries()) {
+      const [least, top] = rangeOf(latent)
+      const from = Math.max(least, top - (axis === 0 ? most >> 1 : most - pattern))
+      for (let i = 0; i < latent.length; i++) latent[i] = Math.max(0, latent[i] - from)
+      for (let r = 0; r < latents[0].length; r++) latents[0][r] += from
+      pattern += top - from
+    }
+    const [least, top] = rangeOf(latents[0])
+    low = Math.min(low, least)
+    high = Math.max(high, top + pattern)
+  }
+  const shift = Math.max(0, Math.min(-low, most - high))
+  for (const { latents } of fits) {
+    const [rows, columns, inner] = latents
+    const room = most - rangeOf(columns)[1] - rangeOf(inner)[1]
+    for (let r = 0; r < rows.length; r++) rows[r] = Math.max(0, Math.min(room, rows[r] + shift))
+  }
+}
+
+/** Moves the latents of differences to 0 and up; what is returned has to be added to their classes. */
+export function normaliseDifferences({ latents }: Fit): number {
+  return latents.reduce((sum, latent) => {
+    const [least] = rangeOf(latent)
+    for (let i = 0; i < latent.length; i++) latent[i] -= least
+    return sum + least
+  }, 0)
+}
+
+/** Of floats, moves each axis' least value to the rows, and all into the range of a class. */
+export function normaliseFloats(fit: Fit, grid: Grid): void {
   const [a, b, d] = fit.latents
   const most = grid.classes - 1
   const settle = (latent: Int16Array, room: number): number => {

@@ -45,6 +45,7 @@ function print(it: Inspection, all: boolean, io: Io): void {
     `${count(raw)} → ${count(packed)} bytes: weights ${count(sections.weights)}, graphs ${count(sections.graphs)}, container ${count(sections.container)}`,
   )
   io.out(`signature: ${it.signature.signed ? it.signature.verifiedKeys.join(', ') : 'none'}`)
+  if (it.base) io.out(`base: ${it.base.name} (release ${it.base.release}), manifest ${it.base.manifestSha256}`)
   for (const [kind, values] of [
     ['input', it.inputs],
     ['output', it.outputs],
@@ -57,7 +58,9 @@ function print(it: Inspection, all: boolean, io: Io): void {
   io.out('')
   io.out('bits: of a packed weight; over: gain, how much smaller than what that coder makes of the same tensor')
   io.out('order-0: an ideal code without its tables; of floats, it codes the exponents only')
-  if (it.weights.brotliBytes === undefined) {
+  if (it.base && it.weights.orderZeroBytes === undefined)
+    io.note('The gains take the weights: give the base with --base.')
+  else if (it.weights.brotliBytes === undefined) {
     const seconds = Math.ceil((2 * it.weights.rawBytes) / QUICK)
     io.note(`The gain over brotli -11 takes about ${seconds} s for this model: --peers measures it.`)
   }

@@ -181,6 +181,15 @@ test('packed against a base that shares nothing, a package is the one that it is
   assert.ok(equal(bytes, alone))
 })
 
+test('a weight that is as it was costs next to nothing, whatever became of the others', async () => {
+  const head = model(tuned(u, 320), v)
+  const { bytes } = await pack(head, { name: 'm', base })
+  assert.ok(equal(await unpack(bytesSource(bytes), { ...unsigned, base }), head))
+  const { tensors } = await inspect(bytesSource(bytes), { ...unsigned, base })
+  assert.equal(tensors[1].circuit, 'Δ')
+  assert.ok(tensors[1].packedBytes < tensors[1].rawBytes / 1000, `${tensors[1].packedBytes} bytes`)
+})
+
 test('a base stands alone', async () => {
   const call = pack(oldModel, { name: 'm', base: bytesSource(based) })
   await assert.rejects(call, { code: 'INVALID_ARGUMENT', message: /needs "m" release 4\. Pack against that one/ })

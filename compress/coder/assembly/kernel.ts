@@ -338,9 +338,11 @@ function historiesAt(places: v128): v128 {
   return v128.load_lane<u16>(HISTORIES + <usize>i16x8.extract_lane_u(places, 7), h, 7)
 }
 
-/** Turns the signs of floats around where their change says so, and writes their history. */
+/**
+ * Turns the signs of floats around where their change says so, and writes their history. Zeros and escapes need no care: a class
+ * moves by 8 at most, and magnitudes up to 9 have none.
+ */
 function recordFloats(symbols: usize, history: usize, size: usize): void {
-  const four = i8x16.splat(4)
   const three = i8x16.splat(3)
   const octaves = i8x16.splat(-4)
   const zero = i8x16.splat(0)
@@ -349,10 +351,9 @@ function recordFloats(symbols: usize, history: usize, size: usize): void {
     v128.store(symbols + i, s)
     const move = v128.load(MOVES + i)
     const magnitude = i8x16.max_s(i8x16.add_sat_s(i8x16.shr_u(s, 1), v128.and(move, octaves)), zero)
-    const known = v128.and(magnitude, i8x16.ge_u(s, four))
     const quarter = i8x16.shl(v128.and(move, three), 1)
-    const p0 = i16x8.add(i16x8.shl(i16x8.extend_low_i8x16_u(known), 3), i16x8.extend_low_i8x16_u(quarter))
-    const p1 = i16x8.add(i16x8.shl(i16x8.extend_high_i8x16_u(known), 3), i16x8.extend_high_i8x16_u(quarter))
+    const p0 = i16x8.add(i16x8.shl(i16x8.extend_low_i8x16_u(magnitude), 3), i16x8.extend_low_i8x16_u(quarter))
+    const p1 = i16x8.add(i16x8.shl(i16x8.extend_high_i8x16_u(magnitude), 3), i16x8.extend_high_i8x16_u(quarter))
     const sign0 = i16x8.shr_s(i16x8.shl(i16x8.extend_low_i8x16_u(s), 15), 15)
     const sign1 = i16x8.shr_s(i16x8.shl(i16x8.extend_high_i8x16_u(s), 15), 15)
     v128.store(history + 2 * i, i16x8.sub(v128.xor(historiesAt(p0), sign0), sign0))
