@@ -87,7 +87,7 @@ for (const { target, path, check, executions } of PLANTED) {
       return planted
     }
     const begin = performance.now()
-    const report = await fuzz({ module, instrumented: INSTRUMENTED, seeds: await seeds(), seed: 1, executions, plant })
+    const report = await fuzz({ module, instrumented: INSTRUMENTED, seeds: seeds(), seed: 1, executions, plant })
     t.diagnostic(
       `${report.executions} executions, ${((performance.now() - begin) / 1000).toFixed(1)} s: ${report.finding?.message.split('\n')[0]}`,
     )

@@ -26,7 +26,7 @@ function failure(name: string, { finding }: FuzzReport): string {
 /** Fuzzes a target for its time; whether it stood. */
 async function stands(name: string, entry: TargetEntry, seconds: number, seed: number): Promise<boolean> {
   const { module } = entry
-  const seeds = await entry.seeds()
+  const seeds = entry.seeds()
   const begin = performance.now()
   const report = await fuzz({ module, instrumented: INSTRUMENTED, seeds, seed, seconds })
   process.stdout.write(summary(name, seed, (performance.now() - begin) / 1000, report))

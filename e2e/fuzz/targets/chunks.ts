@@ -17,7 +17,7 @@ import { changeSomewhere } from './values.ts'
 /** The longest chunk that is decoded. Layouts are read of any length. */
 const MAX_RAW = 1 << 18
 /** Mixed bytes take some microseconds a bit. */
-const MAX_MIXED = 1 << 11
+const MAX_MIXED = 1 << 13
 /** Bytes before and behind the output that no decoder may touch. */
 const GUARD = 32
 const FILL = 0xa5
@@ -68,9 +68,9 @@ async function outcomeOf(decoder: Decoder, { codec, rawLength, base, bytes }: Pa
   return decoded
 }
 
-/** How many mixed bytes a chunk says that it has. */
+/** How many bytes of a chunk may be mixed ones. */
 async function mixedLength({ codec, rawLength, bytes }: Parts): Promise<number> {
-  if (codec !== CODECS.weights) return codec === CODECS.mix ? rawLength : 0
+  if (codec !== CODECS.weights) return codec === CODECS.mix || codec === CODECS.copies ? rawLength : 0
   const layout = (await unlessCorrupt(() => layoutOf(bytes, rawLength))) ?? []
   return layout.find(({ method }) => method === MIX)?.count ?? 0
 }

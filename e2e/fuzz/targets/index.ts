@@ -5,7 +5,7 @@ import { chunkSeeds, coderSeeds, tableSeeds } from './seeds.ts'
 export interface TargetEntry {
   /** The compiled module, which exports a `FuzzTarget` as `target`. */
   readonly module: URL
-  seeds(): Promise<Uint8Array[]>
+  seeds(): Uint8Array[]
 }
 
 export const TARGETS: Readonly<Record<string, TargetEntry>> = {
