@@ -51,7 +51,12 @@ const PLANTED = [
     check: /if \(position !== bytes.length\)\s+throw [^;]*;/,
     executions: 100_000,
   },
-  { target: 'coder', path: 'compress/coder/bit-reader.js', check: 'length !== whole + tail ||', executions: 100_000 },
+  {
+    target: 'coder',
+    path: 'compress/coder/bit-reader.js',
+    check: /[\w.]+ !== whole \+ tail \|\|/,
+    executions: 100_000,
+  },
   {
     target: 'tables',
     path: 'compress/coder/rans.js',

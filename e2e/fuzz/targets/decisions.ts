@@ -6,12 +6,16 @@
 
 import { bitReader } from '../../../compress/coder/bit-reader.ts'
 import { bitWriter } from '../../../compress/coder/bit-writer.ts'
-import type { BitCoder } from '../../../compress/coder/bits.ts'
 import { corrupt } from '../../../compress/corrupt.ts'
 import { codeHeader, type Header } from '../../../compress/weights/header.ts'
+import { HardpackError } from '../../../sdk/core/index.ts'
 
 /** Decisions after which a header is refused, so that none goes on for ever. */
 const MOST_DECISIONS = 1 << 20
+
+function expectRefusal(error: unknown): void {
+  if (!(error instanceof HardpackError)) throw error
+}
 
 /** The decisions in an encoded header, up to where it is refused. */
 export function decisionsOf(encoded: Uint8Array, rawLength: number): Uint8Array {
@@ -24,8 +28,8 @@ export function decisionsOf(encoded: Uint8Array, rawLength: number): Uint8Array 
   }
   try {
     codeHeader({ code }, rawLength)
-  } catch {
-    // The decisions before the refusal are as good to begin with.
+  } catch (error) {
+    expectRefusal(error) // The decisions before it are as good to begin with.
   }
   return Uint8Array.from(decisions)
 }
@@ -52,26 +56,27 @@ export function headerOf(decisions: Uint8Array, rawLength: number): Header {
   return codeHeader({ code: next }, rawLength)
 }
 
-/** What `write` encodes, up to where it is refused: a decoder refuses it there as well. */
-function encodedUpToRefusal(write: (coder: BitCoder) => unknown): Uint8Array {
+/** The encoded header that decisions make, with zeros behind them; up to where it is refused. */
+export function encodeDecisions(decisions: Uint8Array, rawLength: number): Uint8Array {
+  const next = decide(decisions, () => 0)
   const writer = bitWriter()
   try {
-    write(writer)
-  } catch {
-    // What was written before is a header all the same.
+    codeHeader({ code: (probability) => writer.code(probability, next()) }, rawLength)
+  } catch (error) {
+    expectRefusal(error)
   }
   return writer.finish()
 }
 
-/** The encoded header that decisions make, with zeros behind them. */
-export function encodeDecisions(decisions: Uint8Array, rawLength: number): Uint8Array {
-  const next = decide(decisions, () => 0)
-  return encodedUpToRefusal(({ code }) => codeHeader({ code: (probability) => code(probability, next()) }, rawLength))
-}
-
-/** An encoded header, whatever rules it breaks. */
+/** An encoded header, whatever rules it breaks, up to where its writer refuses or does not understand it. */
 export function encodeHeader(header: Header, rawLength: number): Uint8Array {
-  return encodedUpToRefusal((writer) => codeHeader(writer, rawLength, header))
+  const writer = bitWriter()
+  try {
+    codeHeader(writer, rawLength, header)
+  } catch {
+    // What was written before is a header all the same.
+  }
+  return writer.finish()
 }
 
 /** Eight decisions a byte, the first in the lowest bit. */
