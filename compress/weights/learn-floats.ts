@@ -20,7 +20,7 @@ import {
   mostSets,
   type Plan,
   planOf,
-  proposeFor,
+  proposalsFor,
   type Setting,
   settle,
   sizesOf,
@@ -45,6 +45,10 @@ const BINS = Uint8Array.of(0, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5)
 const BIN_COUNT = 6
 /** Tables of a set with lines. */
 const LINE_TABLES = QUARTERS * BIN_COUNT
+/** Sets with lines that a stream may have. */
+const LINE_SETS = 2
+/** Views that are tried with their lines, by effort. */
+const OPTIONS: Readonly<Record<Effort, number>> = { fast: 0, default: 4, best: 12 }
 /** A segment with the lines that it may get. */
 interface Candidate {
   readonly member: Member
@@ -89,24 +93,36 @@ function lineHistogram(sample: Sample, fit: Fit, lines: Lines, setting: Setting)
   return histogram
 }
 
-/** Lines for the members that may gain by them, with what their symbols then are. */
+/** Lines for a member, with what its symbols then are: for the views that promise most. */
+function optionsFor(member: Member, costs: readonly Int32Array[], setting: Setting): Candidate[] {
+  const { sample } = member
+  if (sample.values.length < LEAST_LINES) return []
+  return proposalsFor(member, setting)
+    .slice(0, OPTIONS[setting.effort])
+    .map(({ fit, lines: proposed }) => {
+      let lines = proposed
+      if (lines.spread.length > 0) {
+        const spreads = spreadsOf(lines, sizesOf(fit), historyOf(sample, fit, setting))
+        lines = { ...lines, shifts: shiftsFor(sample, fit, spreads, costs[member.set], setting.grid) }
+      }
+      const histogram = lineHistogram(sample, fit, lines, setting)
+      return { member, fit, lines, histogram, side: latentBits(fit) + coefficientBits(lines) }
+    })
+}
+
+/** Lines for the members that may gain by them: of the options of each the one that costs least under the tables of all. */
 function candidatesOf(members: readonly Member[], sets: readonly Float64Array[], setting: Setting): Candidate[] {
   const { grid, origins } = setting
   const costs = sets.map((histogram) => costsOf(histogram, grid, origins))
-  return members.flatMap((member): Candidate[] => {
-    const { sample } = member
-    if (sample.values.length < LEAST_LINES) return []
-    const proposal = proposeFor(member, setting)
-    if (!proposal) return []
-    const { fit } = proposal
-    let { lines } = proposal
-    if (lines.spread.length > 0) {
-      const spreads = spreadsOf(lines, sizesOf(fit), historyOf(sample, fit, setting))
-      lines = { ...lines, shifts: shiftsFor(sample, fit, spreads, costs[member.set], grid) }
-    }
-    const histogram = lineHistogram(sample, fit, lines, setting)
-    return [{ member, fit, lines, histogram, side: latentBits(fit) + coefficientBits(lines) }]
-  })
+  const options = members.map((member) => optionsFor(member, costs, setting)).filter((own) => own.length > 0)
+  if (options.length === 0) return []
+  const tables = leavesOf(
+    options.map(([{ histogram }]) => histogram),
+    LINE_SETS,
+  ).sets.map(costsUnder)
+  const bitsOf = ({ histogram, side }: Candidate): number =>
+    side + Math.min(...tables.map((own) => bitsUnder(histogram, own)))
+  return options.map((own) => own.reduce((best, next) => (bitsOf(next) < bitsOf(best) ? next : best)))
 }
 
 /** A way to divide the tables among sets with lines and without. */
@@ -171,7 +187,9 @@ export function learnFloats(stream: number, samples: readonly Sample[], effort: 
   grid.settled = true
   const { sets } = chooseSets(members, setting, mostSets(setting, 0))
   const candidates = effort === 'fast' ? [] : candidatesOf(members, sets, setting)
-  const divisions = [0, 1, 2].map((lineSets) => divide(members, candidates, lineSets, setting))
+  const divisions = Array.from({ length: LINE_SETS + 1 }, (_, lineSets) =>
+    divide(members, candidates, lineSets, setting),
+  )
   const { kept, leaves: lineLeaves } = divisions.reduce((best, next) => (next.bits < best.bits ? next : best))
 
   const chosen = new Map(kept.map((candidate, i) => [candidate.member, { candidate, set: lineLeaves?.choice[i] ?? 0 }]))

@@ -16,7 +16,7 @@ import {
   learnScales,
   type Member,
   planOf,
-  proposeFor,
+  proposalsFor,
   ROUNDS,
   type Setting,
   settle,
@@ -55,7 +55,7 @@ function restOf(member: Member, costs: Int32Array, setting: Setting): Rest {
   const { sample, fit } = member
   const without = { sample, fit, lines: undefined, side: 0 }
   if (setting.grid.stream !== BYTE || setting.effort === 'fast' || sample.values.length < LEAST_LINES) return without
-  const proposal = proposeFor(member, setting)
+  const [proposal] = proposalsFor(member, setting)
   if (!proposal) return without
   // Integers follow their mean; classes move by themselves when they are fitted to what is left.
   const lines = { ...proposal.lines, spread: new Int8Array(0) }

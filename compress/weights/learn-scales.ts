@@ -191,18 +191,25 @@ export function latentBits({ latents }: Fit): number {
 export const coefficientBits = ({ mean, spread, shifts }: Lines): number =>
   16 + 5 * (mean.length + spread.length) + 2 * shifts.length
 
-/** The lines that promise most, over all views of a segment. */
-export function proposeFor({ sample, fits }: Member, setting: Setting): { fit: Fit; lines: Lines } | undefined {
+/** A fit with lines that least squares proposes for it. */
+export interface Proposed {
+  readonly fit: Fit
+  readonly lines: Lines
+  /** Estimated. */
+  readonly bits: number
+}
+
+/** Lines for the views of a segment, those that promise most first. */
+export function proposalsFor({ sample, fits }: Member, setting: Setting): Proposed[] {
   const reach = setting.effort === 'best' ? FAR_REACH : NEAR_REACH
-  let best: { fit: Fit; lines: Lines; bits: number } | undefined
-  for (const [place, fit] of fits.entries()) {
-    // Rows and columns are much the same in all views; taps are what views differ in.
-    const proposal = proposeLines(sizesOf(fit), historyOf(sample, fit, setting), place === 0 ? [0, 1, 2] : [2], reach)
-    if (!proposal) continue
-    const bits = fit.bits - proposal.gain
-    if (!best || bits < best.bits) best = { fit, lines: proposal.lines, bits }
-  }
-  return best
+  return fits
+    .flatMap((fit, place): Proposed[] => {
+      // Rows and columns are much the same in all views; taps are what views differ in.
+      const axes = place === 0 ? [0, 1, 2] : [2]
+      const proposal = proposeLines(sizesOf(fit), historyOf(sample, fit, setting), axes, reach)
+      return proposal ? [{ fit, lines: proposal.lines, bits: fit.bits - proposal.gain }] : []
+    })
+    .sort((a, b) => a.bits - b.bits)
 }
 
 export function planOf(fit: Fit, lines: Lines | undefined, first: number, bits: number): Plan {
