@@ -10,6 +10,7 @@ import * as esbuild from 'esbuild'
 import fc from 'fast-check'
 import type { Browser } from 'playwright-core'
 import { CODECS, typescriptDecoder } from '../compress/decode.ts'
+import { baseBytes } from '../compress/vectors/samples.ts'
 import { VECTORS } from '../compress/vectors/vectors.ts'
 import type { Sample } from '../compress/weights/chunk.fixture.ts'
 import { DELTA16 } from '../compress/weights/elements.ts'
@@ -125,8 +126,8 @@ test('segments of many blocks', { timeout: 120_000 }, async (t) => {
 
 test('the golden vectors', { timeout: 60_000 }, async (t) => {
   if (skip) return t.skip(skip)
-  const given = VECTORS.map(({ codec, rawLength, base64 }): Given => {
-    return { codec, rawLength, bytes: Buffer.from(base64, 'base64'), base: undefined }
+  const given = VECTORS.map(({ codec, rawLength, base64, hasBase }): Given => {
+    return { codec, rawLength, bytes: Buffer.from(base64, 'base64'), base: hasBase ? baseBytes(rawLength) : undefined }
   })
   assert.deepEqual(
     await assertSame('vectors.json', given),

@@ -179,6 +179,7 @@ fn decode(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
   let isFloat = block.topBits > 0;
   let below = (1u << lane) - 1;
   var state = data[data0 + block.states + lane];
+  let sound = state >= ${LEAST_STATE};
   var taken = 0u;
   var escaped = 0u;
   var turn = 0u;
@@ -272,7 +273,7 @@ fn decode(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
       }
     }
   }
-  if (state == ${LEAST_STATE} && taken == block.words) { atomicAdd(&output[block.output], 1); }
+  if (sound && state == ${LEAST_STATE} && taken == block.words) { atomicAdd(&output[block.output], 1); }
   if (lane == 0) { atomicStore(&output[block.output + 1], escaped); }
 }
 `

@@ -23,9 +23,12 @@ function segmentOf(method: number, first: number): Segment {
 }
 
 function chunkOf(method: number) {
-  const plan = { tables: TABLES, origins: [0, 0] as const, bins: new Uint8Array(16), lowBits: 0 }
+  // Tables of differences come in fours.
+  const fours = method === DELTA16 ? 4 : 1
+  const tables = TABLES.flatMap((table) => new Array<Uint16Array>(fours).fill(table))
+  const plan = { tables, origins: [0, 0] as const, bins: new Uint8Array(16), lowBits: 0 }
   const plans = Array.from({ length: 8 }, (_, stream) => (stream === method ? plan : undefined))
-  const segments = [segmentOf(method, 0), segmentOf(method, 1)]
+  const segments = [segmentOf(method, 0), segmentOf(method, fours)]
   return drawChunk(rng(1), segments, plans)
 }
 

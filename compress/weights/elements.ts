@@ -82,15 +82,3 @@ export function planesOf(lowBits: number): number[] {
 export function planesLength(lowBits: number, count: number): number {
   return planesOf(lowBits).reduce((sum, width) => sum + planeBytes(width, count), 0)
 }
-
-/** Floats of `bits` bits in their order, as unsigned integers: negative ones reversed, positive ones above them. */
-export function ordered(value: number, bits: number): number {
-  const half = 2 ** (bits - 1)
-  return value >= half ? 2 * half - 1 - value : value + half
-}
-
-/** The inverse of `ordered`. */
-export function unordered(order: number, bits: number): number {
-  const half = 2 ** (bits - 1)
-  return order >= half ? order - half : 2 * half - 1 - order
-}

@@ -160,7 +160,10 @@ async function encodePieces(
   { signal, onProgress, effort = 'default' }: EncodeOptions,
 ): Promise<Filled[]> {
   const total = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0)
-  const encode = (parts: readonly Part[]): Candidate => encodeParts(parts, effort)
+  // Learning longer is no promise: the best is the better of two.
+  const efforts: readonly Effort[] = effort === 'best' ? ['default', 'best'] : [effort]
+  const encode = (parts: readonly Part[]): Candidate =>
+    efforts.map((own) => encodeParts(parts, own)).reduce((best, next) => (next.price < best.price ? next : best))
   const filled: Filled[] = []
   let done = 0
   const add = async (make: () => readonly Filled[]): Promise<void> => {

@@ -140,6 +140,8 @@ interface Coefficients {
   readonly gain: number
 }
 
+const NOTHING: Coefficients = { values: new Int8Array(0), perLine: false, gain: Number.NEGATIVE_INFINITY }
+
 /** Coefficients for all lines, or where it saves more for each. */
 function coefficientsFor(moments: Moments, lags: readonly number[], count: number): Coefficients {
   const all = Array.from({ length: moments.lines }, (_, line) => line)
@@ -181,10 +183,15 @@ function propose(axis: number, sizes: readonly number[], history: Int16Array, re
     Float64Array.from(history, (h) => Math.abs(h) - average),
   )
 
-  const lags = chooseLags(mean, far, count)
-  if (lags.length === 0) lags.push(...chooseLags(spread, far, count))
+  const chosen = chooseLags(mean, far, count)
+  const near = chosen.length > 0 ? chosen : chooseLags(spread, far, count)
+  // Taps that each have coefficients may need lags that do not pay for all of them alike.
+  const all = taps && far <= MAX_LAGS ? Array.from({ length: far }, (_, i) => i + 1) : near
+  const [lags, means] = [near, all]
+    .filter((own) => own.length > 0)
+    .map((own) => [own, coefficientsFor(mean, own, count)] as const)
+    .reduce((best, next) => (best[1].gain < next[1].gain ? next : best), [[] as number[], NOTHING] as const)
   if (lags.length === 0) return undefined
-  const means = coefficientsFor(mean, lags, count)
   const spreads = coefficientsFor(spread, lags, count)
   const perLine = means.perLine || spreads.perLine
   const repeated = ({ values, perLine: own }: Coefficients): Int8Array =>

@@ -18,7 +18,8 @@ import {
 } from '../coder/bits.ts'
 import { BLOCK, MAX_TABLES } from '../coder/rans.ts'
 import { corrupt } from '../corrupt.ts'
-import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS, ordered, QUARTERS, unordered } from './elements.ts'
+import { bitsOf, orderOf } from './delta.ts'
+import { BYTE, DELTA16, ELEMENTS, INDEX, isFloat, MOST_LOW_BITS, QUARTERS } from './elements.ts'
 import { type Lines, MAX_LAG, MAX_LAGS, MAX_LINE_SETS, MOST_SHIFT, SHIFTS, STEPS } from './lines.ts'
 import { codeTable, expectedLevels, tableModels } from './tables.ts'
 import { blocksOf, countOf } from './tiles.ts'
@@ -169,12 +170,12 @@ function codePalette(coder: BitCoder, models: PartModels, given?: Palette): Pale
   const values = new Uint32Array(length)
   let least = 0
   for (let i = 0; i < length; i++) {
-    const step = given ? ordered(given.values[i], bits) - least : 0
+    const step = given ? orderOf(given.values[i], bits) - least : 0
     const width = codeTree(coder, models.widths, 6, 32 - Math.clz32(step))
     if (width > 32) throw corrupt(`a step of at most 32 bits, got ${width}`)
     const value = least + (width < 2 ? width : 2 ** (width - 1) + codeRaw(coder, width - 1, step - 2 ** (width - 1)))
     if (value >= 2 ** bits) throw corrupt(`a value of ${bits} bits, got ${value}`)
-    values[i] = unordered(value, bits)
+    values[i] = bitsOf(value, bits)
     least = value + 1
   }
   return { bytes: bits / 8, values }

@@ -4,19 +4,8 @@
  */
 
 import { SYMBOLS } from '../coder/rans.ts'
-import { topOf, widthOf } from './delta.ts'
-import {
-  BYTE,
-  DELTA16,
-  DELTA32,
-  ELEMENTS,
-  FLOAT16,
-  INDEX,
-  isFloat,
-  MOST_LOW_BITS,
-  NIBBLE,
-  ordered,
-} from './elements.ts'
+import { orderOf, topOf, widthOf } from './delta.ts'
+import { BYTE, DELTA16, DELTA32, ELEMENTS, FLOAT16, INDEX, isFloat, MOST_LOW_BITS, NIBBLE } from './elements.ts'
 import { MAX_PALETTE, type Palette, type Slope } from './header.ts'
 import type { Sample } from './scales.ts'
 import type { Part } from './split.ts'
@@ -96,11 +85,11 @@ function placesOf(elements: Uint32Array, { values }: Palette): Uint32Array {
 }
 
 /** Signed differences of a part to its base, in the order of floats, modulo 2^bits. */
-function differencesOf(part: Part, base: Uint8Array, bits: number): Float64Array {
+function differencesOf(part: Part, base: Uint8Array, bits: 16 | 32): Float64Array {
   const now = elementsOf(part.bytes, bits / 8)
   const before = elementsOf(base, bits / 8)
   return Float64Array.from(now, (value, i) => {
-    const difference = ordered(value, bits) - ordered(before[i], bits)
+    const difference = orderOf(value, bits) - orderOf(before[i], bits)
     return difference >= 2 ** (bits - 1)
       ? difference - 2 ** bits
       : difference < -(2 ** (bits - 1))
@@ -116,7 +105,7 @@ const ESCAPED = 0.002
 
 function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
   const base = part.base as Uint8Array
-  const bits = 8 * ELEMENTS[coding.method].bytes
+  const bits = widthOf(coding.method)
   const half = part.stream === FLOAT16
   const differences = differencesOf(part, base, bits)
   const values = new Uint16Array(differences.length)
@@ -181,9 +170,7 @@ export function lowBitsOf(method: number, parts: readonly Part[], codings: reado
     return Math.max(0, 32 - Math.clz32(most - 1) - 8)
   }
   if (method !== DELTA16 && method !== DELTA32) return ELEMENTS[method].lowBits ?? 0
-  const sizes = parts.map((part) =>
-    differencesOf(part, part.base as Uint8Array, 8 * ELEMENTS[method].bytes).map(Math.abs),
-  )
+  const sizes = parts.map((part) => differencesOf(part, part.base as Uint8Array, widthOf(method)).map(Math.abs))
   const count = sizes.reduce((sum, own) => sum + own.length, 0)
   let low = 0
   const far = (bits: number): number =>
@@ -223,7 +210,8 @@ function paletteOf(part: Part): Palette | undefined {
     distinct.add(value)
     if (distinct.size > MAX_PALETTE || distinct.size > elements.length / 8) return undefined
   }
-  const inOrder = [...distinct].sort((a, b) => ordered(a, 8 * bytes) - ordered(b, 8 * bytes))
+  const width = bytes === 4 ? 32 : 16
+  const inOrder = [...distinct].sort((a, b) => orderOf(a, width) - orderOf(b, width))
   return { bytes, values: Uint32Array.from(inOrder) }
 }
 
