@@ -11,7 +11,7 @@ import type { FuzzReport } from './target.ts'
 import type { WorkerData } from './worker.ts'
 
 /** A single run that takes longer hangs. */
-const HANG_SECONDS = 10
+const HANG_SECONDS = 20
 const HEAP_MB = 512
 
 export interface FuzzOptions extends BundleOptions {

@@ -18,6 +18,8 @@ import { changeSomewhere } from './values.ts'
 const MAX_RAW = 1 << 18
 /** Mixed bytes take some microseconds a bit. */
 const MAX_MIXED = 1 << 13
+/** What copies leave over may be mixed. */
+const MAX_COPIED = 1 << 15
 /** Bytes before and behind the output that no decoder may touch. */
 const GUARD = 32
 const FILL = 0xa5
@@ -68,11 +70,17 @@ async function outcomeOf(decoder: Decoder, { codec, rawLength, base, bytes }: Pa
   return decoded
 }
 
-/** How many bytes of a chunk may be mixed ones. */
+/** How many mixed bytes a chunk says that it has. */
 async function mixedLength({ codec, rawLength, bytes }: Parts): Promise<number> {
-  if (codec !== CODECS.weights) return codec === CODECS.mix || codec === CODECS.copies ? rawLength : 0
+  if (codec !== CODECS.weights) return codec === CODECS.mix ? rawLength : 0
   const layout = (await unlessCorrupt(() => layoutOf(bytes, rawLength))) ?? []
   return layout.find(({ method }) => method === MIX)?.count ?? 0
+}
+
+/** Whether a chunk is decoded in a moment. */
+async function isShort(parts: Parts): Promise<boolean> {
+  if ((await mixedLength(parts)) > MAX_MIXED) return false
+  return parts.rawLength <= (parts.codec === CODECS.copies ? MAX_COPIED : MAX_RAW)
 }
 
 /** One to four decisions changed, added or taken out. */
@@ -172,7 +180,7 @@ export const target: FuzzTarget = {
   maxAllocated: 1 << 25,
   async run(input) {
     const parts = partsOf(input)
-    if ((await mixedLength(parts)) > MAX_MIXED || parts.rawLength > MAX_RAW) return
+    if (!(await isShort(parts))) return
     const [ours, twin] = [await outcomeOf(decoders[0], parts), await outcomeOf(decoders[1], parts)]
     assert.equal(ours !== undefined, twin !== undefined, `only ${decoders[ours ? 0 : 1].name} accepts it`)
     if (!ours || !twin) return
