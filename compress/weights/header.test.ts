@@ -59,9 +59,9 @@ const BROKEN: Readonly<Record<string, Sample>> = {
   [`a palette of at most ${MAX_PALETTE} values`]: withSegment(indexed, () => ({
     palette: { bytes: 2, values: Uint32Array.from({ length: MAX_PALETTE + 1 }, (_, i) => i) },
   })),
-  'a value of 16 bits': withSegment(indexed, () => ({ palette: { bytes: 2, values: Uint32Array.of(1, 65536) } })),
+  'a value of 16 bits': withSegment(indexed, () => ({ palette: { bytes: 2, values: Uint32Array.of(2, 1) } })),
   'a slope up to 2': withSegment(differing, () => ({ slope: { half: false, steps: 3, offset: 0 } })),
-  'an offset up to 1023': withSegment(differing, () => ({ slope: { half: false, steps: 1, offset: 1024 } })),
+  'an offset within 1023': withSegment(differing, () => ({ slope: { half: false, steps: 1, offset: 1024 } })),
   'an axis from 0 to 2': withLines({ axis: 3 }),
   [`at most ${MAX_LAGS} lags`]: withLines({ lags: Array.from({ length: MAX_LAGS + 1 }, () => 1) }),
   [`a lag up to ${MAX_LAG}`]: withLines({ lags: [MAX_LAG + 1] }),
