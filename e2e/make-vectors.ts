@@ -1,14 +1,14 @@
 /**
- * Makes the golden vectors: `node dist/compress/vectors/make.js > compress/vectors/vectors.ts`. To be run when a format is
+ * Makes the golden vectors: `node dist/e2e/make-vectors.js > compress/vectors/vectors.ts`. To be run when a format is
  * added, and never to make a red test green: files that exist have to open.
  */
 
 import { createHash } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
-import { CODECS, type EncodedChunk, encodeBytes, encodeWeights, typescriptDecoder } from '../index.ts'
-import { baseBytes, samples, TEXT } from './samples.ts'
+import { CODECS, type EncodedChunk, encodeBytes, encodeWeights, typescriptDecoder } from '../compress/index.ts'
+import { baseBytes, samples, TEXT } from '../compress/vectors/samples.ts'
 
-const COLUMNS = 112
+const COLUMNS = 100
 
 /** The chunks to keep, by name. */
 async function chunks(): Promise<[string, EncodedChunk][]> {
@@ -34,15 +34,14 @@ async function source(name: string, { codec, rawLength, bytes, base }: EncodedCh
     rawLength: ${rawLength},
     hasBase: ${base !== undefined},
     sha256: '${createHash('sha256').update(out).digest('hex')}',
-    base64: [
-${lines.map((line) => `      '${line}',\n`).join('')}    ].join(''),
+    base64: ${lines.length === 1 ? `'${base64}'` : `[\n${lines.map((line) => `      '${line}',\n`).join('')}    ].join('')`},
   },
 `
 }
 
 const sources: string[] = []
 for (const [name, chunk] of await chunks()) sources.push(await source(name, chunk))
-process.stdout.write(`/** Chunks as bytes that never change, made by \`make.ts\`, and what they decode to. */
+process.stdout.write(`/** Chunks as bytes that never change, made by \`e2e/make-vectors.ts\`, and what they decode to. */
 
 export interface Vector {
   readonly name: string
@@ -55,7 +54,6 @@ export interface Vector {
   readonly base64: string
 }
 
-// biome-ignore format: the base64 of a vector is one piece.
 export const VECTORS: readonly Vector[] = [
 ${sources.join('')}]
 `)
