@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { concat, type DType, HardpackError, rng } from '../sdk/core/index.ts'
+import { byteLength, concat, type DType, elementCount, HardpackError, rng } from '../sdk/core/index.ts'
 import {
   CODECS,
   type Decoder,
@@ -20,8 +20,19 @@ const pool = new DecoderPool(nodeWorkers, 2)
 after(() => pool.close())
 const decoders: readonly Decoder[] = [typescriptDecoder(), await wasmDecoder(), pool]
 
-const ELEMENT_BYTES = { float32: 4, bfloat16: 2, float16: 2, int8: 1, uint8: 1, int64: 8, bool: 1, int32: 4 } as const
-const DTYPES = Object.keys(ELEMENT_BYTES) as (keyof typeof ELEMENT_BYTES)[]
+const DTYPES = [
+  ...([
+    'float32',
+    'bfloat16',
+    'float16',
+    'float64',
+    'float8e4m3fn',
+    'float8e4m3fnuz',
+    'float8e5m2',
+    'float8e5m2fnuz',
+  ] as const),
+  ...(['int4', 'uint4', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'bool'] as const),
+] satisfies readonly DType[]
 
 /** Bit patterns that a codec of floats likes to lose. */
 const SPECIAL: Partial<Record<DType, readonly number[]>> = {
@@ -33,11 +44,12 @@ const SPECIAL: Partial<Record<DType, readonly number[]>> = {
 }
 
 /** Gaussian-like weights with a scale for each row, and special values where `rare` says. */
-function weights(dtype: keyof typeof ELEMENT_BYTES, shape: readonly number[], seed: number, rare = 0): WeightTensor {
-  const width = ELEMENT_BYTES[dtype]
-  const count = shape.reduce((product, dim) => product * dim, 1)
+function weights(dtype: DType, shape: readonly number[], seed: number, rare = 0): WeightTensor {
+  const count = elementCount(shape)
   const random = rng(seed)
-  const bytes = new Uint8Array(count * width)
+  const bytes = new Uint8Array(byteLength(dtype, count))
+  const width = count === 0 ? 1 : bytes.length / count
+  if (width < 1) return { dtype, shape, bytes: bytes.map(() => random.below(16) + 16 * random.below(4)) }
   const view = new DataView(bytes.buffer)
   const special = SPECIAL[dtype]
   for (let i = 0; i < count; i++) {

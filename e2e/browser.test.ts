@@ -110,7 +110,7 @@ test('packed in Node, decoded in Chromium: the same weights from every decoder, 
   }
 })
 
-test('the browser entry holds no pack-time module, and our own code is at most 40 kB gzipped, but for decoding workers', async (t) => {
+test('the browser entry holds no pack-time module, and our own code is at most 44 kB gzipped, but for decoding workers', async (t) => {
   const { inputs, app, worker, decoder } = await bundleSizes()
   const packTime =
     /sdk\/(pack|onnx|cli|bundler)\/|protobufjs|fflate|onnxruntime|encode|learn|targets\/(node|wasm-node)|node:/
@@ -122,6 +122,6 @@ test('the browser entry holds no pack-time module, and our own code is at most 4
   t.diagnostic(
     `own code, gzipped: app ${app} bytes, worker without ONNX Runtime ${worker} bytes, decoding worker ${decoder} bytes`,
   )
-  assert.ok(app + worker <= 40_000, `${app} + ${worker} bytes`)
+  assert.ok(app + worker <= 44_000, `${app} + ${worker} bytes`)
   assert.ok(decoder <= 20_000, `${decoder} bytes`)
 })

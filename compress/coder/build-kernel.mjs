@@ -1,5 +1,5 @@
 /**
- * Compiles `assembly/kernel.ts` (AssemblyScript) and writes it as `kernel.generated.ts`, base64 in a module: so no bundler
+ * Compiles `assembly/kernel.ts` (AssemblyScript) and writes it as `kernel.generated.ts`, deflated and in base64 in a module: so no bundler
  * needs a rule for it, and no second `.wasm` file has to be hosted beside the runtime's. Run before `tsc`.
  */
 
@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { deflateRawSync } from 'node:zlib'
 import asc from 'assemblyscript/asc'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -25,6 +26,8 @@ const bytes = readFileSync(wasm)
 rmSync(scratch, { recursive: true })
 writeFileSync(
   join(here, 'kernel.generated.ts'),
-  `/** Generated from assembly/kernel.ts by build-kernel.mjs. */\nexport const KERNEL = '${bytes.toString('base64')}'\n`,
+  '/** Generated from assembly/kernel.ts by build-kernel.mjs. */\n' +
+    `export const KERNEL_BYTES = ${bytes.length}\n` +
+    `export const KERNEL = '${deflateRawSync(bytes, { level: 9 }).toString('base64')}'\n`,
 )
 process.stderr.write(`kernel: ${bytes.length} bytes of WebAssembly\n`)

@@ -1,9 +1,10 @@
 /** The WebAssembly SIMD twin of the kernel, `assembly/kernel.ts`: 40 pages of memory, once, for a decoder's whole life. */
 
 import { HardpackError } from '../../sdk/core/index.ts'
+import { inflate } from '../bytes/inflate.ts'
 import { isFloat } from '../weights/elements.ts'
 import { historyTable, type Lines, MAX_LAGS, MAX_LINE_SETS, SHIFTS, STEPS } from '../weights/lines.ts'
-import { KERNEL } from './kernel.generated.ts'
+import { KERNEL, KERNEL_BYTES } from './kernel.generated.ts'
 import { INPUT_BYTES, type Kernel, LATENT_BYTES } from './kernel.ts'
 import { BLOCK, checkFrequencies, SYMBOLS } from './rans.ts'
 
@@ -35,7 +36,11 @@ interface Exports {
 async function instantiate(): Promise<{ buffer: ArrayBuffer; exports: Exports }> {
   try {
     const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES })
-    const bytes = Uint8Array.from(atob(KERNEL), (character) => character.charCodeAt(0))
+    const bytes = new Uint8Array(KERNEL_BYTES)
+    inflate(
+      Uint8Array.from(atob(KERNEL), (character) => character.charCodeAt(0)),
+      bytes,
+    )
     const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
     return { buffer: memory.buffer, exports: instance.exports as unknown as Exports }
   } catch (cause) {
