@@ -9,12 +9,12 @@ import { corrupt } from '../corrupt.ts'
 import { ELEMENTS, INDEX, isFloat, NIBBLE, planesLength, planesOf } from './elements.ts'
 import { DEFLATE, MIX, RAW, type Stream } from './header.ts'
 import {
+  chooseTables,
   joinDifferences,
   joinElements,
   joinNibbles,
   joinSums,
   joinValues,
-  moveClasses,
   type Rests,
   type Target,
 } from './join.ts'
@@ -64,7 +64,7 @@ function decodeTile(work: Work, tile: Tile<Placed>): void {
   const last = stream.tables.length - 1
   if (slope) {
     const classes = kernel.classes.subarray(tile.at, tile.at + tile.count)
-    moveClasses(targetOf(tile, out), method, slope, classes, baseOf(work), last - first)
+    chooseTables(targetOf(tile, out), method, slope, classes, baseOf(work), last - first)
   }
   kernel.decode(box, { stream: method, first, last, center, bins: stream.bins, lines })
 }

@@ -18,7 +18,7 @@ import { magnitudeOf } from './scales.ts'
 import { type Coding, lowBitsOf, type Source, sourceOf } from './sources.ts'
 import type { Part } from './split.ts'
 import { expectedLevels, levelsOf } from './tables.ts'
-import { blocksOf, countOf, orderedTile, type Tile } from './tiles.ts'
+import { blocksOf, countOf, linesOf, orderedTile, type Tile } from './tiles.ts'
 
 export interface EncodedStream {
   readonly stream: Stream
@@ -69,72 +69,79 @@ function classAt({ latents: [a, b, d] }: Segment, place: number): number {
 
 const HISTORY = /* @__PURE__ */ historyTable()
 
-/** Walks one tile; `walked` is filled from `tile.at` on. Escapes are appended. */
-function walk(
-  tile: Tile<Member>,
-  { stream, number }: { stream: Stream; number: number },
-  walked: Walked,
-  escapes: number[],
-): void {
+/** What the coding of a member's elements needs all the time. */
+interface Work {
+  readonly member: Member
+  /** Without words and escapes, which come of this. */
+  readonly stream: Pick<Stream, 'tables' | 'origins' | 'bins'>
+  readonly walked: Walked
+  /** Of the stream so far. */
+  readonly escapes: number[]
+}
+
+const clamp = (value: number, most: number): number => Math.max(0, Math.min(most, value))
+
+/** Codes the element at `place` of the segment as number `to` of the block, and gives its history. */
+type CodeElement = (work: Work, to: number, place: number, mean: number, shift: number) => number
+
+const codeDifference: CodeElement = ({ member: { source, segment }, stream, walked, escapes }, to, place) => {
+  const fours = (stream.tables.length - segment.first) >> 2
+  const cls = clamp(classAt(segment, place) + source.addends[place], fours - 1)
+  walked.choice[to] = segment.first + QUARTERS * cls + (source.values[place] >> 8)
+  walked.symbols[to] = source.values[place] & 255
+  const difference = source.escapes.get(place)
+  if (difference !== undefined) escapes.push(difference)
+  return 0
+}
+
+const codeInteger: CodeElement = ({ member: { source, segment }, stream, walked }, to, place, mean, shift) => {
+  const { first } = segment
+  const value = source.values[place]
+  walked.choice[to] = first + clamp(classAt(segment, place) + shift, stream.tables.length - 1 - first)
+  walked.symbols[to] = (value - unitsOf(mean)) & 255
+  return ((value << 24) >> 24) << UNIT_BITS
+}
+
+const codeFloat: CodeElement = ({ member: { source, segment }, stream, walked, escapes }, to, place, mean, shift) => {
+  const cls = classAt(segment, place)
+  const dead = cls >= DEAD_CLASSES
+  const moved = dead ? cls : clamp(cls + shift, DEAD_CLASSES - 1)
+  const living = segment.first + QUARTERS * stream.bins[stepOf(mean)] + (moved & 3)
+  const table = dead ? stream.tables.length - 1 : living
+  const flip = !dead && mean < 0 ? 1 : 0
+  const sign = source.signs[place]
+  let magnitude = magnitudeOf(source.values[place], moved, stream.origins)
+  if (stream.tables[table][(2 * magnitude + sign) ^ flip] === 0) magnitude = ESCAPE
+  if (magnitude === ESCAPE) escapes.push(source.values[place])
+  walked.choice[to] = table
+  walked.symbols[to] = (2 * magnitude + sign) ^ flip
+  if (dead || magnitude <= ESCAPE) return 0
+  const h = HISTORY[4 * clamp(magnitude + (moved & ~3) - (cls & ~3), 127) + (cls & 3)]
+  return sign ? -h : h
+}
+
+/** Codes a tile in the order in which it is decoded, with the history that the decoder will have. */
+function walk(tile: Tile<Member>, work: Work, codeElement: CodeElement): void {
   const { source, segment } = tile.of
-  const { lines, first } = segment
+  const { lines } = segment
   const sizes = segment.latents.map(({ length }) => length)
-  const width = sizes[1] * sizes[2]
-  const {
-    order,
-    lines: count,
-    length,
-  } = lines
-    ? orderedTile(lines.axis, sizes, tile.first, tile.rows)
-    : {
-        order: Uint32Array.from({ length: tile.count }, (_, i) => tile.first * width + i),
-        lines: 1,
-        length: tile.count,
-      }
+  const { order } = orderedTile(lines?.axis ?? 0, sizes, tile.first, tile.rows)
+  const { lines: count, length } = linesOf(tile)
   const history = new Int16Array(lines ? tile.count : 0)
-  const living = stream.tables.length - 1
   for (let line = 0, i = 0; line < count; line++) {
     for (let at = 0; at < length; at++, i++) {
-      const place = order[i]
-      const cls = classAt(segment, place)
-      const mean = lines ? predict(lines, lines.mean, history, line, length, at, false) : 0
-      const shift =
-        lines && lines.shifts.length > 0
-          ? shiftOf(lines, line, predict(lines, lines.spread, history, line, length, at, true))
-          : 0
       const to = tile.at + i
-      const value = source.values[place]
-      walked.lanes[to] = at % LANES
-      if (source.rests.length > 0) walked.rests[to] = source.rests[place]
-      if (number >= DELTA16) {
-        const fours = (stream.tables.length - first) >> 2
-        const moved = Math.max(0, Math.min(fours - 1, cls + source.addends[place]))
-        walked.choice[to] = first + QUARTERS * moved + (value >> 8)
-        walked.symbols[to] = value & 255
-        const difference = source.escapes.get(place)
-        if (difference !== undefined) escapes.push(difference)
+      const place = order[i]
+      work.walked.lanes[to] = at % LANES
+      if (source.rests.length > 0) work.walked.rests[to] = source.rests[place]
+      if (!lines) {
+        codeElement(work, to, place, 0, 0)
         continue
       }
-      if (!isFloat(number)) {
-        const most = stream.tables.length - 1 - first
-        walked.choice[to] = first + (lines ? Math.max(0, Math.min(most, cls + shift)) : cls)
-        walked.symbols[to] = (value - (lines ? unitsOf(mean) : 0)) & 255
-        if (lines) history[i] = ((value << 24) >> 24) << UNIT_BITS
-        continue
-      }
-      const dead = cls >= DEAD_CLASSES
-      const moved = dead ? cls : Math.max(0, Math.min(DEAD_CLASSES - 1, cls + shift))
-      const table = dead ? living : first + QUARTERS * stream.bins[lines ? stepOf(mean) : 0] + (moved & 3)
-      const flip = !dead && lines && mean < 0 ? 1 : 0
-      const sign = source.signs[place]
-      let magnitude = magnitudeOf(value, moved, stream.origins)
-      if (stream.tables[table][(2 * magnitude + sign) ^ flip] === 0) magnitude = ESCAPE
-      if (magnitude === ESCAPE) escapes.push(value)
-      walked.choice[to] = table
-      walked.symbols[to] = (2 * magnitude + sign) ^ flip
-      if (!lines || dead || magnitude <= ESCAPE) continue
-      const h = HISTORY[4 * Math.max(0, Math.min(127, magnitude + (moved & ~3) - (cls & ~3))) + (cls & 3)]
-      history[i] = sign ? -h : h
+      const mean = predict(lines, lines.mean, history, line, length, at, false)
+      const moves = lines.shifts.length > 0
+      const spread = moves ? predict(lines, lines.spread, history, line, length, at, true) : 0
+      history[i] = codeElement(work, to, place, mean, shiftOf(lines, line, spread))
     }
   }
 }
@@ -196,6 +203,7 @@ export function encodeStream(
   })
   const tables = tablesOf(number, learned)
   const stream = { tables, origins: learned.origins, bins: learned.bins, lowBits }
+  const codeElement = isFloat(number) ? codeFloat : number >= DELTA16 ? codeDifference : codeInteger
   const escapes: number[] = []
   const words: number[] = []
   const blocks = blocksOf(members).flatMap((tiles) => {
@@ -206,8 +214,7 @@ export function encodeStream(
       lanes: new Uint8Array(count),
       rests: new Uint32Array(count),
     }
-    const partial = { ...stream, escapes: new Uint32Array(0), words }
-    for (const tile of tiles) walk(tile, { stream: partial, number }, walked, escapes)
+    for (const tile of tiles) walk(tile, { member: tile.of, stream, walked, escapes }, codeElement)
     const block = encodeBlock(walked.symbols, walked.choice, walked.lanes, tables)
     words.push(block.words)
     return [block.bytes, planesFor(walked.rests, lowBits)]

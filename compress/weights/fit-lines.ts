@@ -204,7 +204,7 @@ function propose(axis: number, sizes: readonly number[], history: Int16Array, re
     axis,
     lags,
     perLine,
-    mean: means.gain > 0 ? repeated(means) : repeated({ ...means, values: means.values.map(() => 0) }),
+    mean: repeated(means.gain > 0 ? means : { ...means, values: means.values.map(() => 0) }),
     spread: hasSpread ? repeated(spreads) : new Int8Array(0),
     shifts: new Int8Array(0),
   }
@@ -231,18 +231,28 @@ export function proposeLines(
   return best
 }
 
-/** The predicted magnitudes of a segment, in natural order. */
-export function spreadsOf(lines: Lines, sizes: readonly number[], history: Int16Array): Int16Array {
-  const out = new Int16Array(history.length)
-  for (const { order, lines: number, length } of orderedTiles(lines.axis, sizes)) {
+/** Calls `visit` for each element of a segment: its place, the history of its tile in coded order, and where it is in that. */
+function eachPlace(
+  axis: number,
+  sizes: readonly number[],
+  history: Int16Array,
+  visit: (place: number, ordered: Int16Array, line: number, length: number, at: number) => void,
+): void {
+  for (const { order, lines, length } of orderedTiles(axis, sizes)) {
     const ordered = Int16Array.from(order, (place) => history[place])
-    for (let line = 0, i = 0; line < number; line++) {
-      for (let at = 0; at < length; at++, i++) {
-        out[order[i]] = predict(lines, lines.spread, ordered, line, length, at, true)
-      }
+    for (let line = 0, i = 0; line < lines; line++) {
+      for (let at = 0; at < length; at++, i++) visit(order[i], ordered, line, length, at)
     }
   }
-  return out
+}
+
+/** The predicted magnitudes of a segment, in natural order. */
+export function spreadsOf(lines: Lines, sizes: readonly number[], history: Int16Array): Int16Array {
+  const spreads = new Int16Array(history.length)
+  eachPlace(lines.axis, sizes, history, (place, ordered, line, length, at) => {
+    spreads[place] = predict(lines, lines.spread, ordered, line, length, at, true)
+  })
+  return spreads
 }
 
 /** What the lines say of each element of a segment, in natural order. */
@@ -253,15 +263,11 @@ export function contextsOf(
 ): { means: Int16Array; shifts: Int8Array } {
   const means = new Int16Array(history.length)
   const shifts = new Int8Array(history.length)
-  for (const { order, lines: number, length } of orderedTiles(lines.axis, sizes)) {
-    const ordered = Int16Array.from(order, (place) => history[place])
-    for (let line = 0, i = 0; line < number; line++) {
-      for (let at = 0; at < length; at++, i++) {
-        means[order[i]] = predict(lines, lines.mean, ordered, line, length, at, false)
-        if (lines.shifts.length === 0) continue
-        shifts[order[i]] = shiftOf(lines, line, predict(lines, lines.spread, ordered, line, length, at, true))
-      }
-    }
-  }
+  const moves = lines.shifts.length > 0
+  eachPlace(lines.axis, sizes, history, (place, ordered, line, length, at) => {
+    means[place] = predict(lines, lines.mean, ordered, line, length, at, false)
+    const spread = moves ? predict(lines, lines.spread, ordered, line, length, at, true) : 0
+    shifts[place] = shiftOf(lines, line, spread)
+  })
   return { means, shifts }
 }

@@ -53,6 +53,8 @@ export const MAX_SEGMENTS = 1 << 16
 /** Classes of floats from here on are dead: they share the last table, and have an origin of their own. */
 export const DEAD_CLASSES = 128
 export const MAX_PALETTE = 1 << 12
+/** The steepest slope of a Δ stream. */
+export const MAX_STEPS = 2
 const MAX_OFFSET = 1023
 
 /** Δ streams: how the class of an element follows the exponent of the base's element. */
@@ -185,12 +187,12 @@ function codeSlope(coder: BitCoder, models: PartModels, method: number, given?: 
   const half = method === DELTA16 && codeBit(coder, models.flags, FLAGS.half, given?.half ? 1 : 0) === 1
   const steps = codeNumber(coder, models.numbers[1], given?.steps ?? 0)
   const offset = codeNumber(coder, models.numbers[2], given ? given.offset + MAX_OFFSET : 0)
-  if (steps > 2 || offset > 2 * MAX_OFFSET)
-    throw corrupt(`a slope up to 2 and an offset within ${MAX_OFFSET}, got more`)
+  if (steps > MAX_STEPS || offset > 2 * MAX_OFFSET)
+    throw corrupt(`a slope up to ${MAX_STEPS} and an offset within ${MAX_OFFSET}, got more`)
   return { half, steps, offset: offset - MAX_OFFSET }
 }
 
-/** Signed numbers within [-least, most], or those that came before when they are as many and the same. */
+/** Coefficients of a predictor, or those that came before when they are as many and the same. */
 function codeCoefficients(
   coder: BitCoder,
   models: PartModels,
@@ -234,20 +236,18 @@ function codeLines(
   if (perLine && sizes[2] > MAX_LINE_SETS) throw corrupt(`at most ${MAX_LINE_SETS} lines of their own, got ${sizes[2]}`)
   const length = count * (perLine ? sizes[2] : 1)
   const mean = codeCoefficients(coder, models, FLAGS.sameMean, length, before?.mean, given?.mean)
-  let spread: Int8Array = new Int8Array(0)
-  const shifts = new Int8Array(0)
   if (!codeBit(coder, models.flags, FLAGS.spread, given?.spread.length ? 1 : 0)) {
-    return { axis, lags, perLine, mean, spread, shifts }
+    return { axis, lags, perLine, mean, spread: new Int8Array(0), shifts: new Int8Array(0) }
   }
-  spread = codeCoefficients(coder, models, FLAGS.sameSpread, length, before?.spread, given?.spread)
-  const moves = new Int8Array(SHIFTS)
+  const spread = codeCoefficients(coder, models, FLAGS.sameSpread, length, before?.spread, given?.spread)
+  const shifts = new Int8Array(SHIFTS)
   let last = 0
   for (let i = 0; i < SHIFTS; i++) {
     last += codeSigned(coder, models.signed[1], given ? given.shifts[i] - last : 0)
     if (Math.abs(last) > MOST_SHIFT) throw corrupt(`a shift within ${MOST_SHIFT}, got ${last}`)
-    moves[i] = last
+    shifts[i] = last
   }
-  return { axis, lags, perLine, mean, spread, shifts: moves }
+  return { axis, lags, perLine, mean, spread, shifts }
 }
 
 /** What the segments of a stream ask of it. */
@@ -339,7 +339,8 @@ function codeStream(
   return { tables, origins, bins, lowBits, escapes, words }
 }
 
-function largest(values: Uint8Array): number {
+/** The largest of some classes. */
+export function largest(values: Uint8Array): number {
   let most = 0
   for (const value of values) if (value > most) most = value
   return most

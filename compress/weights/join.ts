@@ -58,7 +58,7 @@ function readElement(bytes: Uint8Array, at: number, width: 16 | 32): number {
 }
 
 /** Turns the classes of a tile of a Δ stream into tables, counted from the first, by what the base says. */
-export function moveClasses(
+export function chooseTables(
   { offset, first, count }: Target,
   stream: number,
   slope: Slope,

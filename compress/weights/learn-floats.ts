@@ -7,11 +7,10 @@ import { SYMBOLS } from '../coder/rans.ts'
 import type { Effort } from '../types.ts'
 import { QUARTERS } from './elements.ts'
 import { contextsOf, spreadsOf } from './fit-lines.ts'
-import { DEAD_CLASSES } from './header.ts'
+import { DEAD_CLASSES, largest } from './header.ts'
 import {
   chooseSets,
   coefficientBits,
-  historyOf,
   LEAST_LINES,
   type Learned,
   latentBits,
@@ -19,6 +18,7 @@ import {
   type Member,
   mostSets,
   type Plan,
+  type Proposed,
   planOf,
   proposalsFor,
   type Setting,
@@ -79,9 +79,13 @@ function shiftsFor(sample: Sample, fit: Fit, spreads: Int16Array, costs: Int32Ar
 }
 
 /** Symbols of a float segment with lines, by table of its set; dead elements apart. */
-function lineHistogram(sample: Sample, fit: Fit, lines: Lines, setting: Setting): Float64Array {
-  const { grid, origins } = setting
-  const { means, shifts } = contextsOf(lines, sizesOf(fit), historyOf(sample, fit, setting))
+function lineHistogram(
+  sample: Sample,
+  { fit, history }: Proposed,
+  lines: Lines,
+  { grid, origins }: Setting,
+): Float64Array {
+  const { means, shifts } = contextsOf(lines, sizesOf(fit), history)
   const histogram = new Float64Array(SYMBOLS * LINE_TABLES)
   eachClass(sample, fit, grid, (i, cls) => {
     if (cls >= DEAD_CLASSES) return
@@ -99,13 +103,14 @@ function optionsFor(member: Member, costs: readonly Int32Array[], setting: Setti
   if (sample.values.length < LEAST_LINES) return []
   return proposalsFor(member, setting)
     .slice(0, OPTIONS[setting.effort])
-    .map(({ fit, lines: proposed }) => {
-      let lines = proposed
+    .map((proposed) => {
+      const { fit, history } = proposed
+      let { lines } = proposed
       if (lines.spread.length > 0) {
-        const spreads = spreadsOf(lines, sizesOf(fit), historyOf(sample, fit, setting))
+        const spreads = spreadsOf(lines, sizesOf(fit), history)
         lines = { ...lines, shifts: shiftsFor(sample, fit, spreads, costs[member.set], setting.grid) }
       }
-      const histogram = lineHistogram(sample, fit, lines, setting)
+      const histogram = lineHistogram(sample, proposed, lines, setting)
       return { member, fit, lines, histogram, side: latentBits(fit) + coefficientBits(lines) }
     })
 }
@@ -132,49 +137,49 @@ interface Division {
   readonly bits: number
 }
 
-/** Keeps the candidates that save bits when there are `lineSets` sets with lines. */
+/**
+ * Keeps the candidates that save bits when there are `lineSets` sets with lines.
+ *
+ * @param plain histograms of the members without lines
+ */
 function divide(
   members: readonly Member[],
+  plain: readonly Float64Array[],
   candidates: readonly Candidate[],
   lineSets: number,
   setting: Setting,
 ): Division {
-  const { grid, origins } = setting
-  let kept: readonly Candidate[] = lineSets > 0 ? candidates : []
-  let leaves: Leaves | undefined
-  const plain = members.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins))
   const most = mostSets(setting, lineSets * LINE_TABLES)
   const without = leavesOf(plain, most)
   const plainCosts = without.sets.map(costsUnder)
-  for (let round = 0; round < 2 && kept.length > 0; round++) {
-    leaves = leavesOf(
-      kept.map(({ histogram }) => histogram),
-      lineSets,
+  const bitsWithout = new Map(
+    members.map((member, i) => [member, bitsUnder(plain[i], plainCosts[without.choice[i]]) + latentBits(member.fit)]),
+  )
+  const setsFor = (own: readonly Candidate[]): Leaves | undefined => {
+    const histograms = own.map(({ histogram }) => histogram)
+    return own.length > 0 ? leavesOf(histograms, lineSets) : undefined
+  }
+  let kept: readonly Candidate[] = lineSets > 0 ? candidates : []
+  let leaves = setsFor(kept)
+  for (let round = 0; round < 2 && leaves; round++) {
+    const { sets, choice } = leaves
+    const costs = sets.map(costsUnder)
+    const saves = kept.filter(
+      ({ member, histogram, side }, i) =>
+        bitsUnder(histogram, costs[choice[i]]) + side < (bitsWithout.get(member) ?? 0),
     )
-    const costs = leaves.sets.map(costsUnder)
-    const { choice } = leaves
-    const saves = kept.filter(({ member, histogram, side }, i) => {
-      const at = members.indexOf(member)
-      const bits = bitsUnder(plain[at], plainCosts[without.choice[at]]) + latentBits(member.fit)
-      return bitsUnder(histogram, costs[choice[i]]) + side < bits
-    })
     if (saves.length === kept.length) break
     kept = saves
-    leaves = undefined
+    leaves = setsFor(kept)
   }
-  if (kept.length > 0 && !leaves) {
-    leaves = leavesOf(
-      kept.map(({ histogram }) => histogram),
-      lineSets,
-    )
-  }
-  const rest = plain.filter((_, i) => !kept.some(({ member }) => member === members[i]))
-  const others = members.filter((member) => !kept.some((candidate) => candidate.member === member))
+  const gone = new Set(kept.map(({ member }) => member))
+  const rest = plain.filter((_, i) => !gone.has(members[i]))
+  const setBits = (own: Leaves | undefined): number => own?.sets.reduce((sum, set) => sum + ownBits(set), 0) ?? 0
   const bits =
-    (rest.length > 0 ? leavesOf(rest, most).sets.reduce((sum, set) => sum + ownBits(set), 0) : 0) +
-    (leaves ? leaves.sets.reduce((sum, set) => sum + ownBits(set), 0) : 0) +
+    setBits(rest.length > 0 ? leavesOf(rest, most) : undefined) +
+    setBits(leaves) +
     kept.reduce((sum, { side }) => sum + side, 0) +
-    others.reduce((sum, { fit }) => sum + latentBits(fit), 0)
+    members.reduce((sum, member) => sum + (gone.has(member) ? 0 : latentBits(member.fit)), 0)
   return { kept, leaves, bits }
 }
 
@@ -187,8 +192,9 @@ export function learnFloats(stream: number, samples: readonly Sample[], effort: 
   grid.settled = true
   const { sets } = chooseSets(members, setting, mostSets(setting, 0))
   const candidates = effort === 'fast' ? [] : candidatesOf(members, sets, setting)
+  const histograms = members.map(({ sample, fit }) => histogramOf(sample, fit, grid, origins))
   const divisions = Array.from({ length: LINE_SETS + 1 }, (_, lineSets) =>
-    divide(members, candidates, lineSets, setting),
+    divide(members, histograms, candidates, lineSets, setting),
   )
   const { kept, leaves: lineLeaves } = divisions.reduce((best, next) => (next.bits < best.bits ? next : best))
 
@@ -221,7 +227,6 @@ export function learnFloats(stream: number, samples: readonly Sample[], effort: 
     const first = QUARTERS * plain.length + LINE_TABLES * own.set
     return planOf(fit, lines, first, bitsUnder(histogram, lineCosts[own.set]) + side)
   })
-  const largest = (latent: Uint8Array): number => latent.reduce((most, value) => Math.max(most, value), 0)
   const hasDead = plans.some(({ latents }) => latents.reduce((sum, own) => sum + largest(own), 0) >= DEAD_CLASSES)
   return { plans, counts: hasDead ? [...counts, dead] : counts, origins, bins: BINS }
 }

@@ -9,7 +9,6 @@ import { contextsOf } from './fit-lines.ts'
 import {
   chooseSets,
   coefficientBits,
-  historyOf,
   LEAST_LINES,
   type Learned,
   latentBits,
@@ -60,7 +59,7 @@ function restOf(member: Member, costs: Int32Array, setting: Setting): Rest {
   // Integers follow their mean; classes move by themselves when they are fitted to what is left.
   const lines = { ...proposal.lines, spread: new Int8Array(0) }
   const sizes = sizesOf(proposal.fit)
-  const { means } = contextsOf(lines, sizes, historyOf(sample, proposal.fit, setting))
+  const { means } = contextsOf(lines, sizes, proposal.history)
   const residual = residualOf(sample, means)
   const refit = startFit(residual, sizes, setting.grid, 0)
   improveAll(residual, refit, costs, false, 2)
@@ -85,12 +84,9 @@ export function learnIntegers(stream: number, samples: readonly Sample[], effort
     for (const { sample, fit } of ends) improveAll(sample, fit, own, false, 1)
   }
   const delta = stream >= DELTA16
-  const shifts = ends.map(({ fit }) => (delta ? normaliseDifferences(fit) : 0))
-  if (!delta)
-    normaliseIntegers(
-      ends.map(({ fit }) => fit),
-      grid,
-    )
+  const fits = ends.map(({ fit }) => fit)
+  if (!delta) normaliseIntegers(fits, grid)
+  const shifts = fits.map((fit) => (delta ? normaliseDifferences(fit) : 0))
   grid.settled = true
   const histograms = ends.map(({ sample, fit }, i) => {
     const addends = sample.addends.map((addend) => addend + shifts[i])

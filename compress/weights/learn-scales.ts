@@ -163,7 +163,7 @@ export function mostSets({ grid, effort }: Setting, taken: number): number {
 }
 
 /** The history that the elements of a segment give, in natural order. */
-export function historyOf(sample: Sample, fit: Fit, { grid, origins }: Setting): Int16Array {
+function historyOf(sample: Sample, fit: Fit, { grid, origins }: Setting): Int16Array {
   const { values, signs } = sample
   const out = new Int16Array(values.length)
   eachClass(sample, fit, grid, (i, cls) => {
@@ -195,6 +195,8 @@ export const coefficientBits = ({ mean, spread, shifts }: Lines): number =>
 export interface Proposed {
   readonly fit: Fit
   readonly lines: Lines
+  /** Of the elements under the fit. */
+  readonly history: Int16Array
   /** Estimated. */
   readonly bits: number
 }
@@ -206,8 +208,9 @@ export function proposalsFor({ sample, fits }: Member, setting: Setting): Propos
     .flatMap((fit, place): Proposed[] => {
       // Rows and columns are much the same in all views; taps are what views differ in.
       const axes = place === 0 ? [0, 1, 2] : [2]
-      const proposal = proposeLines(sizesOf(fit), historyOf(sample, fit, setting), axes, reach)
-      return proposal ? [{ fit, lines: proposal.lines, bits: fit.bits - proposal.gain }] : []
+      const history = historyOf(sample, fit, setting)
+      const proposal = proposeLines(sizesOf(fit), history, axes, reach)
+      return proposal ? [{ fit, lines: proposal.lines, history, bits: fit.bits - proposal.gain }] : []
     })
     .sort((a, b) => a.bits - b.bits)
 }

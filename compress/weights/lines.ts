@@ -63,11 +63,6 @@ export function historyTable(): Int16Array {
 
 const clamp16 = (value: number): number => Math.max(-32768, Math.min(32767, value))
 
-/** Which coefficients line `line` has, and which of the lags reach back to a line that is there. */
-export function setOf(lines: Lines, line: number): number {
-  return lines.perLine ? line * lines.lags.length : 0
-}
-
 /**
  * A prediction at `at` of line `line`: Σ (h · c + 32) >> 6, each sum saturated to 16 bits, over the lags in order that reach
  * back to a line of this tile.
@@ -84,7 +79,7 @@ export function predict(
   at: number,
   magnitudes: boolean,
 ): number {
-  const set = setOf(lines, line)
+  const set = lines.perLine ? line * lines.lags.length : 0
   let sum = 0
   for (let j = 0; j < lines.lags.length; j++) {
     const lag = lines.lags[j]

@@ -6,9 +6,10 @@
 import { SYMBOLS } from '../coder/rans.ts'
 import { orderOf, topOf, widthOf } from './delta.ts'
 import { BYTE, DELTA16, DELTA32, ELEMENTS, FLOAT16, INDEX, isFloat, MOST_LOW_BITS, NIBBLE } from './elements.ts'
-import { MAX_PALETTE, type Palette, type Slope } from './header.ts'
+import { MAX_PALETTE, MAX_STEPS, type Palette, type Slope } from './header.ts'
 import type { Sample } from './scales.ts'
 import type { Part } from './split.ts'
+import { modeOf } from './tables.ts'
 
 /** How a part is coded: the stream or pool, and what the segment needs besides. */
 export interface Coding {
@@ -41,38 +42,41 @@ function elementsOf(bytes: Uint8Array, width: number): Uint32Array {
   return Uint32Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i, true))
 }
 
-const NOTHING = { signs: new Uint8Array(0), addends: new Int16Array(0), rests: new Uint32Array(0), escapes: new Map() }
-
-function floatSource(part: Part, coding: Coding): Source {
-  const { bytes, topBits, lowBits = 0 } = ELEMENTS[coding.method]
-  const bits = elementsOf(part.bytes, bytes)
+/** A part before anything is known of its elements. */
+function emptySource(part: Part, coding: Coding): Omit<Source, 'values'> {
   return {
-    ...NOTHING,
     part,
     coding,
     dims: part.dims,
     center: 0,
     fromBase: false,
+    signs: new Uint8Array(0),
+    addends: new Int16Array(0),
+    rests: new Uint32Array(0),
+    escapes: new Map(),
+  }
+}
+
+function floatSource(part: Part, coding: Coding): Source {
+  const { bytes, topBits, lowBits = 0 } = ELEMENTS[coding.method]
+  const bits = elementsOf(part.bytes, bytes)
+  return {
+    ...emptySource(part, coding),
     values: Uint16Array.from(bits, (value) => (value >>> lowBits) & ((1 << topBits) - 1)),
     signs: Uint8Array.from(bits, (value) => value >>> (lowBits + topBits)),
     rests: bits.map((value) => value & ((1 << lowBits) - 1)),
   }
 }
 
-/** The value that occurs most. */
-function modeOf(values: Uint32Array, most: number): number {
-  const counts = new Uint32Array(most)
-  for (const value of values) counts[value]++
-  return counts.indexOf(counts.reduce((a, b) => Math.max(a, b), 0))
-}
-
 function integerSource(part: Part, coding: Coding, elements: Uint32Array, lowBits: number): Source {
   const mask = coding.method === NIBBLE ? 15 : 255
   const symbols = elements.map((value) => value >>> lowBits)
-  const center = modeOf(symbols, SYMBOLS)
+  const counts = new Uint32Array(SYMBOLS)
+  for (const symbol of symbols) counts[symbol]++
+  const center = modeOf(counts)
   const values = Uint16Array.from(symbols, (value) => (value - center) & mask)
   const rests = elements.map((value) => value & ((1 << lowBits) - 1))
-  return { ...NOTHING, part, coding, dims: part.dims, center, fromBase: false, values, rests }
+  return { ...emptySource(part, coding), center, values, rests }
 }
 
 /** Places in the palette. */
@@ -98,9 +102,7 @@ function differencesOf(part: Part, base: Uint8Array, bits: 16 | 32): Float64Arra
   })
 }
 
-/** Half octaves of class that follow an octave of the base: a relative change moves with the base, so its difference in the order of floats does not. */
-const SLOPES = [0, 1, 2] as const
-/** Of a hundred thousand differences, those that may escape. */
+/** The share of differences that may escape. */
 const ESCAPED = 0.002
 
 function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
@@ -118,7 +120,7 @@ function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
     if (upper > -128 && upper < 128) values[i] = upper + 128
     else escapes.set(i, upper < 0 ? upper + 2 ** (bits - lowBits) : upper)
   })
-  const tops = Array.from(elementsOf(base, bits / 8), (value) => topOf(value, widthOf(coding.method), half))
+  const tops = Array.from(elementsOf(base, bits / 8), (value) => topOf(value, bits, half))
   const exponents = Float64Array.from(tops, ({ exponent }) => exponent)
   tops.forEach(({ quarter }, i) => {
     values[i] |= quarter << 8
@@ -127,22 +129,13 @@ function deltaSource(part: Part, coding: Coding, lowBits: number): Source {
   const steps = stepsOf(differences, exponents)
   const slope = { half, steps, offset: steps * middle }
   const addends = Int16Array.from(exponents, (exponent) => steps * (middle - exponent))
-  return {
-    ...NOTHING,
-    part,
-    coding,
-    dims: part.dims,
-    center: 0,
-    fromBase: false,
-    values,
-    rests,
-    escapes,
-    slope,
-    addends,
-  }
+  return { ...emptySource(part, coding), values, rests, escapes, slope, addends }
 }
 
-/** How many half octaves the size of a difference falls for each octave of the base: least squares, to the nearest of the steps. */
+/**
+ * How many half octaves the size of a difference falls for each octave of the base: least squares, to the nearest that a slope can say. A
+ * relative change moves with the base, so its difference in the order of floats does not.
+ */
 function stepsOf(differences: Float64Array, exponents: Float64Array): number {
   let n = 0
   let x = 0
@@ -160,7 +153,7 @@ function stepsOf(differences: Float64Array, exponents: Float64Array): number {
   }
   const variance = n * xx - x * x
   const slope = variance > 0 ? -(n * xy - x * y) / variance : 0
-  return Math.max(0, Math.min(SLOPES.length - 1, Math.round(slope)))
+  return Math.max(0, Math.min(MAX_STEPS, Math.round(slope)))
 }
 
 /** The low bits of a stream: as few as its elements allow. */
@@ -200,7 +193,7 @@ export function sourceOf(part: Part, coding: Coding, lowBits: number): Source {
   return method === NIBBLE && part.stream === BYTE ? { ...source, dims: [...part.dims, 2] } : source
 }
 
-/** The palette of a part, if it has few enough values and fewer than a tenth of its elements. */
+/** The palette of a part, if it has few enough values, and at most one for eight elements. */
 function paletteOf(part: Part): Palette | undefined {
   const bytes = part.stream === undefined || !isFloat(part.stream) ? 0 : ELEMENTS[part.stream].bytes
   if (bytes === 0) return undefined

@@ -55,9 +55,7 @@ export function countOf(tiles: readonly Tile<unknown>[]): number {
   return last.at + last.count
 }
 
-/**
- * The sizes of a tile in coded order: lines of `length` elements. A tile without lines is a single one.
- */
+/** The sizes of a tile in coded order: lines of `length` elements. A tile without lines is a single one. */
 export function linesOf({ of, rows, count }: Tile<{ readonly segment: Segment }>): { lines: number; length: number } {
   const { latents, lines } = of.segment
   if (!lines) return { lines: 1, length: count }
