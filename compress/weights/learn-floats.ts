@@ -28,17 +28,8 @@ import {
 } from './learn-scales.ts'
 import { bitsUnder, costsUnder, type Leaves, leavesOf, ownBits } from './leaves.ts'
 import { type Lines, MOST_SHIFT, SHIFTS, stepOf } from './lines.ts'
-import {
-  costAt,
-  costsOf,
-  eachClass,
-  type Fit,
-  type Grid,
-  histogramOf,
-  magnitudeOf,
-  normaliseFloats,
-  type Sample,
-} from './scales.ts'
+import { normaliseFloats } from './normalise.ts'
+import { costAt, costsOf, eachClass, type Fit, type Grid, histogramOf, magnitudeOf, type Sample } from './scales.ts'
 
 /** The bin of each step of a predicted mean: finer where more elements are. */
 const BINS = Uint8Array.of(0, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5)

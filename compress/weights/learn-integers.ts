@@ -6,6 +6,7 @@
 import type { Effort } from '../types.ts'
 import { BYTE, DELTA16, QUARTERS } from './elements.ts'
 import { contextsOf } from './fit-lines.ts'
+import { improveAll } from './latents.ts'
 import {
   chooseSets,
   coefficientBits,
@@ -24,16 +25,8 @@ import {
 } from './learn-scales.ts'
 import { bitsUnder, costsUnder, leavesOf } from './leaves.ts'
 import { type Lines, STEPS, unitsOf } from './lines.ts'
-import {
-  costsOf,
-  type Fit,
-  histogramOf,
-  improveAll,
-  normaliseDifferences,
-  normaliseIntegers,
-  type Sample,
-  startFit,
-} from './scales.ts'
+import { normaliseDifferences, normaliseIntegers } from './normalise.ts'
+import { costsOf, type Fit, histogramOf, type Sample, startFit } from './scales.ts'
 
 /** The integers that are left of a segment's when its lines have said what they expect. */
 function residualOf(sample: Sample, means: Int16Array): Sample {

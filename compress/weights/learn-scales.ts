@@ -9,6 +9,7 @@ import type { Effort } from '../types.ts'
 import { isFloat, QUARTERS } from './elements.ts'
 import { proposeLines } from './fit-lines.ts'
 import { DEAD_CLASSES, SATURATED } from './header.ts'
+import { expectedHistogram, improve, improveAll } from './latents.ts'
 import { type Leaves, leavesOf } from './leaves.ts'
 import { CENTER, historyTable, type Lines, UNIT_BITS } from './lines.ts'
 import {
@@ -16,13 +17,10 @@ import {
   costsOf,
   deadScale,
   eachClass,
-  expectedHistogram,
   type Fit,
   type Grid,
   gridOf,
   histogramOf,
-  improve,
-  improveAll,
   magnitudeOf,
   type Sample,
   SILENT,

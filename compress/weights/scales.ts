@@ -1,11 +1,10 @@
 /**
- * Learning of scales: for every segment a view rows × columns × inner with latent classes a_r, b_c, d_k, by coordinate descent on bits:
- * those of all symbols and of the latents, and a price for decoding a latent. Scales start from root mean squares, on a grid of
- * quarter octaves for floats (where q mod 4 chooses the table and ⌊q / 4⌋ octaves are subtracted from the exponent) and half
- * octaves for integers (a table each).
+ * Scales: for a segment a view rows × columns × inner with latent classes a_r, b_c, d_k, which start from root mean squares, on a grid
+ * of quarter octaves for floats (where q mod 4 chooses the table and ⌊q / 4⌋ octaves are subtracted from the exponent) and half
+ * octaves for integers (a table each); the symbols under these classes, and what each of them costs. `latents.ts` improves them.
  *
- * Logarithms are used in learning and in `rans-encode.ts` only; decoding never sees one. The bytes are the same on every machine as
- * far as `Math.log2` is, and every value of it is rounded to a coarse grid before it decides anything.
+ * Logarithms are used in learning only; decoding never sees one. So the bytes are the same on every machine as far as `Math.log2`
+ * is, and about latents it decides by costs that are rounded to 1/256 bit.
  */
 
 import { SYMBOLS } from '../coder/rans.ts'
@@ -30,40 +29,31 @@ export interface Fit {
   bits: number
 }
 
-const CLASSES = DEAD_CLASSES
+export const CLASSES = DEAD_CLASSES
 /** Classes of integers: half octaves. */
 const INTEGER_CLASSES = 20
 /** Classes of differences, each of which has four tables. */
 const DELTA_CLASSES = 12
 /** Latents from here on make all their elements dead. */
-const DEAD = 512
+export const DEAD = 512
 /** The latent of a dead row: its elements have the last class, whatever the others say. */
-const DEAD_ROW = 2 * DEAD
+export const DEAD_ROW = 2 * DEAD
 /** How far below dead rows the elements of dead columns lie: three octaves, as living rows do not carry the gain of a dead one. */
 const FADED = 12
 /** Steps below the usual scale from which an element is dead: 24 octaves. */
 const FAR = 96
 /** Costs have room around the classes for candidates outside. */
-const STRIDE = 512
-const PAD = 128
+export const STRIDE = 512
+export const PAD = 128
 /** Costs of dead classes begin this far behind those of the living, which candidates may overstep. */
-const GAP = 64
+export const GAP = 64
 /** Costs are in 1/256 bit. */
-const BIT = 256
+export const BIT = 256
 const FORBIDDEN = 64 * BIT
-/** A latent takes as long to decode as some thirty elements, so it has to save more than its own bits. */
-const LATENT_PRICE = 3 * BIT
-/** Elements that a latent has to speak for: a class for each is a table of its own kind, and that is what leaves are for. */
-const LEAST_SHARE = 4
 /** The least cost of an escape: where they are many they would be cheap, and dead rows would stay under a living class. */
 const ESCAPE_PRICE = 5 * BIT
 /** Scale of a row without a single finite, nonzero element, until a base is known. */
 export const SILENT = 0x7fff
-/** Below this a class counts as impossible. */
-const LEAST_PROBABILITY = 1 / 64
-/** Candidates for a latent: its value and up to three steps around, the axis' common value, and death. */
-const REACH = 3
-const CANDIDATES = 2 * REACH + 3
 
 export interface Grid {
   readonly stream: number
@@ -162,15 +152,20 @@ export function startFit(sample: Sample, view: readonly number[], grid: Grid, si
   return { latents, bits: 0 }
 }
 
-function classOf(sum: number, addend: number, grid: Grid): number {
+export function classOf(sum: number, addend: number, grid: Grid): number {
   if (grid.stream >= DELTA16) return Math.min(grid.classes - 1, Math.max(0, sum + addend))
   if (grid.settled) return Math.min(SATURATED, sum)
   if (sum >= DEAD) return Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
   return Math.min(grid.classes - 1, Math.max(0, sum))
 }
 
+/** The latent in the middle. */
+export function medianOf(latent: Int16Array): number {
+  return latent.slice().sort()[latent.length >> 1]
+}
+
 /** The latent of a dead row, or of a dead column over these rows. */
-function deadLatent(axis: number, rows: Int16Array): number {
+export function deadLatent(axis: number, rows: Int16Array): number {
   const living = rows.filter((value) => value < DEAD)
   return axis === 0 || living.length === 0 ? DEAD_ROW : DEAD + SATURATED - FADED - medianOf(living)
 }
@@ -200,12 +195,12 @@ export function magnitudeOf(top: number, cls: number, origins: readonly number[]
 }
 
 /** Tables that a histogram holds: of floats those of the quarter octaves, then that of the dead; of others those of all classes. */
-function tablesOf({ stream, classes }: Grid): number {
+export function tablesOf({ stream, classes }: Grid): number {
   if (isFloat(stream)) return QUARTERS + 1
   return stream >= DELTA16 ? QUARTERS * classes : classes
 }
 
-function tableOf({ stream }: Grid, cls: number, value: number): number {
+export function tableOf({ stream }: Grid, cls: number, value: number): number {
   if (isFloat(stream)) return cls < DEAD_CLASSES ? cls & 3 : QUARTERS
   return stream >= DELTA16 ? QUARTERS * cls + (value >> 8) : cls
 }
@@ -261,219 +256,6 @@ function padEnds(costs: Int32Array, grid: Grid): void {
     costs.fill(costs[at], at - PAD, at)
     costs.fill(costs[at + grid.classes - 1], at + grid.classes, at + STRIDE - PAD)
   }
-}
-
-/** Bits of each value of a latent, from how often it is taken now. */
-function latentBits(latent: Int16Array): Map<number, number> {
-  const counts = new Map<number, number>()
-  for (const value of latent) counts.set(value, (counts.get(value) ?? 0) + 1)
-  const bits = new Map<number, number>()
-  for (const [value, count] of counts) bits.set(value, Math.round(BIT * Math.log2((latent.length + 2) / count)))
-  return bits
-}
-
-function medianOf(latent: Int16Array): number {
-  return latent.slice().sort()[latent.length >> 1]
-}
-
-/** What each latent of an axis would cost at each candidate: its value and up to three steps around, the common value, and death. */
-interface Scores {
-  /** CANDIDATES for each latent. */
-  readonly costs: Float64Array
-  /** Around what the steps are. */
-  readonly from: Int16Array
-  readonly common: number
-  readonly dead: number
-}
-
-function scoresOf({ values, addends }: Sample, fit: Fit, axis: number, costs: Int32Array): Scores {
-  const moves = addends.length > 0
-  const [a, b, d] = fit.latents
-  const latent = fit.latents[axis]
-  const common = medianOf(latent)
-  const dead = deadLatent(axis, a)
-  const from = latent.map((value) => (value === DEAD_ROW && common !== DEAD_ROW ? common : value))
-  const place = (sum: number): number =>
-    sum >= DEAD
-      ? GAP + Math.min(SATURATED, Math.max(DEAD_CLASSES, sum - DEAD))
-      : Math.min(CLASSES + 8, Math.max(-8, sum))
-  const scores = new Float64Array(CANDIDATES * latent.length)
-  for (let r = 0, i = 0; r < a.length; r++) {
-    for (let c = 0; c < b.length; c++) {
-      const q = a[r] + b[c]
-      for (let k = 0; k < d.length; k++) {
-        const at = axis === 0 ? r : axis === 1 ? c : k
-        const to = at * CANDIDATES
-        const row = values[i] * STRIDE + PAD
-        const others = q + d[k] - latent[at] + (moves ? addends[i] : 0)
-        i++
-        scores[to + 7] += costs[row + place(others + common)]
-        scores[to + 8] += costs[row + place(others + dead)]
-        if (others >= DEAD || from[at] >= DEAD) {
-          for (let j = 0; j <= 2 * REACH; j++) scores[to + j] += costs[row + place(others + from[at] + j - REACH)]
-          continue
-        }
-        const center = row + Math.min(CLASSES + 8, Math.max(-8, others + from[at]))
-        scores[to] += costs[center - 3]
-        scores[to + 1] += costs[center - 2]
-        scores[to + 2] += costs[center - 1]
-        scores[to + 3] += costs[center]
-        scores[to + 4] += costs[center + 1]
-        scores[to + 5] += costs[center + 2]
-        scores[to + 6] += costs[center + 3]
-      }
-    }
-  }
-  return { costs: scores, from, common, dead }
-}
-
-/** One step of coordinate descent on one axis; sets the fit's bits. */
-export function improve(sample: Sample, fit: Fit, axis: number, costs: Int32Array, mayDie: boolean): void {
-  const latent = fit.latents[axis]
-  const { costs: scores, from, common, dead } = scoresOf(sample, fit, axis, costs)
-  const known = latentBits(latent)
-  const unknown = Math.round(BIT * Math.log2(2 * latent.length + 4)) + 2 * BIT
-  const count = mayDie ? CANDIDATES : CANDIDATES - 1
-  let chosen = 0
-  let flat = 0
-  for (let at = 0; at < latent.length; at++) {
-    let best = Number.POSITIVE_INFINITY
-    for (let candidate = 0; candidate < count; candidate++) {
-      const near = from[at] === DEAD_ROW ? DEAD_ROW : from[at] + candidate - REACH
-      const value = candidate === CANDIDATES - 1 ? dead : candidate === CANDIDATES - 2 ? common : near
-      const bits = scores[at * CANDIDATES + candidate] + (latent.length > 1 ? (known.get(value) ?? unknown) : 0)
-      if (bits < best) {
-        best = bits
-        latent[at] = value
-      }
-    }
-    chosen += best
-    flat += scores[at * CANDIDATES + CANDIDATES - 2]
-  }
-  const price = 16 * BIT + latent.length * LATENT_PRICE
-  const few = sample.values.length < LEAST_SHARE * latent.length
-  if ((few || flat <= chosen + price) && latent.length > 1) latent.fill(common)
-  fit.bits = (few ? flat : Math.min(flat, chosen + price)) / BIT
-}
-
-/**
- * The expected histogram: every row stands under each of the classes around its own with the probability that it has it, given its
- * elements. Short rows, which could as well have the class beside theirs, so do not make the tables too sure of themselves.
- */
-export function expectedHistogram(
-  sample: Sample,
-  fit: Fit,
-  costs: Int32Array,
-  grid: Grid,
-  origins: readonly number[],
-): Float64Array {
-  const { values, signs } = sample
-  const [a, b, d] = fit.latents
-  const { costs: scores, from } = scoresOf(sample, fit, 0, costs)
-  const counts = new Float64Array(SYMBOLS * tablesOf(grid))
-  const width = b.length * d.length
-  const float = isFloat(grid.stream)
-  const steps = 2 * REACH + 1
-  for (let r = 0; r < a.length; r++) {
-    const own = scores.subarray(r * CANDIDATES, r * CANDIDATES + steps)
-    const least = own.reduce((x, y) => Math.min(x, y))
-    const weights = a[r] >= DEAD ? [] : Array.from(own, (score) => 2 ** ((least - score) / BIT))
-    const sum = weights.reduce((x, y) => x + y, 0)
-    // A row with hardly a doubt, or a dead one, has the class that it has.
-    const possible = weights.flatMap((weight, j) =>
-      weight > sum * LEAST_PROBABILITY ? [{ step: from[r] + j - REACH - a[r], weight: weight / sum }] : [],
-    )
-    const likely = possible.length > 0 ? possible : [{ step: 0, weight: 1 }]
-    const total = likely.reduce((x, { weight }) => x + weight, 0)
-    for (let i = 0; i < width; i++) {
-      const place = r * width + i
-      const base = a[r] + b[Math.floor(i / d.length)] + d[i % d.length]
-      for (const { step, weight } of likely) {
-        const cls = classOf(base + step, sample.addends.length > 0 ? sample.addends[place] : 0, grid)
-        const value = values[place]
-        const symbol = float ? 2 * magnitudeOf(value, cls, origins) + signs[place] : value & 255
-        counts[SYMBOLS * tableOf(grid, cls, value) + symbol] += weight / total
-      }
-    }
-  }
-  return counts
-}
-
-export function improveAll(sample: Sample, fit: Fit, costs: Int32Array, mayDie: boolean, rounds: number): void {
-  for (let round = 0; round < rounds; round++) {
-    for (let axis = 0; axis < 3; axis++) {
-      if (axis === 0 || fit.latents[axis].length > 1) improve(sample, fit, axis, costs, mayDie)
-    }
-  }
-}
-
-/** The range of some numbers. */
-const rangeOf = (values: Int16Array): [number, number] =>
-  values.reduce<[number, number]>(
-    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
-    [values[0], values[0]],
-  )
-
-/**
- * Moves the latents of all segments of integers into the range of a class, together, as a class is a table: columns and inner positions
- * that lie far below the others are raised, then rows.
- */
-export function normaliseIntegers(fits: readonly Fit[], grid: Grid): void {
-  const most = grid.classes - 1
-  let low = 0
-  let high = 0
-  for (const { latents } of fits) {
-    let pattern = 0
-    for (const [axis, latent] of latents.slice(1).entries()) {
-      const [least, top] = rangeOf(latent)
-      const from = Math.max(least, top - (axis === 0 ? most >> 1 : most - pattern))
-      for (let i = 0; i < latent.length; i++) latent[i] = Math.max(0, latent[i] - from)
-      for (let r = 0; r < latents[0].length; r++) latents[0][r] += from
-      pattern += top - from
-    }
-    const [least, top] = rangeOf(latents[0])
-    low = Math.min(low, least)
-    high = Math.max(high, top + pattern)
-  }
-  const shift = Math.max(0, Math.min(-low, most - high))
-  for (const { latents } of fits) {
-    const [rows, columns, inner] = latents
-    const room = most - rangeOf(columns)[1] - rangeOf(inner)[1]
-    for (let r = 0; r < rows.length; r++) rows[r] = Math.max(0, Math.min(room, rows[r] + shift))
-  }
-}
-
-/** Moves the latents of differences to 0 and up; what is returned has to be added to their classes. */
-export function normaliseDifferences({ latents }: Fit): number {
-  return latents.reduce((sum, latent) => {
-    const [least] = rangeOf(latent)
-    for (let i = 0; i < latent.length; i++) latent[i] -= least
-    return sum + least
-  }, 0)
-}
-
-/** Of floats, moves each axis' least value to the rows, and all into the range of a class. */
-export function normaliseFloats(fit: Fit, grid: Grid): void {
-  const [a, b, d] = fit.latents
-  const most = grid.classes - 1
-  const settle = (latent: Int16Array, room: number): number => {
-    const living = latent.filter((value) => value < DEAD)
-    const least = living.reduce((x, y) => Math.min(x, y), living[0] ?? 0)
-    let widest = 0
-    for (let i = 0; i < latent.length; i++) {
-      if (latent[i] >= DEAD) {
-        latent[i] = Math.min(SATURATED, Math.max(DEAD_CLASSES, latent[i] - DEAD - least))
-        continue
-      }
-      latent[i] = Math.min(latent[i] - least, room)
-      widest = Math.max(widest, latent[i])
-    }
-    for (let r = 0; r < a.length; r++) if (a[r] < DEAD) a[r] += least
-    return widest
-  }
-  const columns = settle(b, most >> 1)
-  const pattern = columns + settle(d, most - columns)
-  for (let r = 0; r < a.length; r++) a[r] = a[r] >= DEAD ? SATURATED : Math.max(0, Math.min(a[r], most - pattern))
 }
 
 /** The scale of elements far below the living ones, if they are more than a few: its steps. */
