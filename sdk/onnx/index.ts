@@ -2,6 +2,7 @@
 
 export * from './build.ts'
 export { inlineExternalData, type WriteExternalOptions, writeExternalData } from './external.ts'
+export { Fragment, type FragmentOptions, opsetOf, type Reduction } from './fragment.ts'
 export { feedsOf, type GraphIndex, indexGraph, tensorsOf } from './graph.ts'
 export { MAX_MODEL_BYTES, type Model, readModel, writeModel } from './model.ts'
 export { payloadOf } from './payload.ts'
