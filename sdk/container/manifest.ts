@@ -107,7 +107,7 @@ export interface BaseEntry {
 export interface GuardTier {
   /** Index of a graph. */
   readonly graph: number
-  /** It runs where the p-value of the passes before lies in (low, high]. The first runs always: 0 and 1. */
+  /** It runs where the p-value of the passes before lies in [low, high]. The first runs always: 0 and 1. */
   readonly low: number
   readonly high: number
 }
@@ -143,7 +143,7 @@ export interface GuardCalibration {
   readonly targets: readonly string[]
   /** One for each detector. */
   readonly tables: readonly GuardTable[]
-  /** Of the combined statistic. */
+  /** Of the combined statistic, negated so that larger is stranger; empty for a single detector. */
   readonly combined: GuardTable
 }
 

@@ -119,7 +119,8 @@ function calibrationBytes(scope: Scope, { calibrations, detectors }: GuardEntry)
     if (tables.length !== detectors.length) {
       throw malformed(`A calibration expected ${detectors.length} tables, got ${tables.length}`)
     }
-    for (const table of [...tables, combined]) total += tableBytes(scope, table)
+    for (const table of tables) total += tableBytes(scope, table, 1)
+    total += tableBytes(scope, combined, detectors.length > 1 ? 1 : 0)
   }
   checkDistinct(
     'The targets of the calibrations',
@@ -128,9 +129,10 @@ function calibrationBytes(scope: Scope, { calibrations, detectors }: GuardEntry)
   return total
 }
 
-function tableBytes(scope: Scope, { count, ranges }: GuardTable): number {
+/** @param least a single detector needs no table of the combined statistic */
+function tableBytes(scope: Scope, { count, ranges }: GuardTable, least: number): number {
   const bytes = rangeBytes(scope, 'A table of the guard', ranges)
-  if (count < 1 || bytes !== 4 * count)
+  if (count < least || bytes !== 4 * count)
     throw malformed(`A table of the guard expected ${4 * count} bytes, got ${bytes}`)
   return bytes
 }
