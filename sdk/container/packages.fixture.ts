@@ -185,7 +185,8 @@ export async function contentsOf(s: Spec): Promise<Contents> {
     chunks.push(await storedChunk(new Uint8Array(Math.min(s.chunkSize, used - at)).fill(s.fill)))
   }
   const { name, release, license, critical } = s
-  const manifest = { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden, base: undefined }
+  const rest = { base: undefined, guard: undefined }
+  const manifest = { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden, ...rest }
   const plain = { manifest, chunks }
   const guarded = s.hasGuard ? await withGuard(plain) : plain
   return s.hasBase ? withBase(guarded, digest) : guarded

@@ -107,7 +107,11 @@ for (const [rule, message, change] of BROKEN_BASE) {
 
 type MutableGuard = NonNullable<Mutable<Manifest>['guard']>
 
-const BROKEN_GUARD: [rule: string, message: RegExp, change: (guard: MutableGuard, manifest: Mutable<Manifest>) => void][] = [
+const BROKEN_GUARD: [
+  rule: string,
+  message: RegExp,
+  change: (guard: MutableGuard, manifest: Mutable<Manifest>) => void,
+][] = [
   ['a guard is a critical feature', /"guard" and a guard, got one/, (_, m) => (m.critical = [])],
   ['the feature has a guard', /"guard" and a guard, got one/, (_, m) => delete m.guard],
   ['a guard has a tier', /1 to 8 tiers, got 0/, (g) => (g.tiers = [])],
@@ -129,7 +133,11 @@ const BROKEN_GUARD: [rule: string, message: RegExp, change: (guard: MutableGuard
   ['a parameter is printable', /no control characters/, (g) => (g.detectors[0].parameters[0].value = '\u001b[2J')],
   ['there is a calibration', /expected a calibration, got none/, (g) => (g.calibrations = [])],
   ['a calibration has a target', /expected a target, got none/, (g) => (g.calibrations[0].targets = [])],
-  ['targets are distinct', /targets of the calibrations expected distinct/, (g) => g.calibrations[0].targets.push('node')],
+  [
+    'targets are distinct',
+    /targets of the calibrations expected distinct/,
+    (g) => g.calibrations[0].targets.push('node'),
+  ],
   ['each detector has a table', /expected 2 tables, got 1/, (g) => g.calibrations[0].tables.pop()],
   ['a table is as long as it says', /expected 12 bytes, got 8/, (g) => (g.calibrations[0].tables[0].count = 3)],
   [
@@ -141,9 +149,17 @@ const BROKEN_GUARD: [rule: string, message: RegExp, change: (guard: MutableGuard
   ['a policy rejects less than it flags', /0 < reject ≤ flag < 1, got 0.06/, (g) => (g.policy.reject = 0.06)],
   ['a policy is a number', /0 < reject ≤ flag < 1/, (g) => (g.policy.flag = Number.NaN)],
   ['a confidence is less than 1', /confidence of the guard/, (g) => (g.policy.confidence = 1)],
-  ['a combination is known', /combination .* one of simes, cauchy, got "fisher"/, (g) => (g.policy.combination = 'fisher')],
+  [
+    'a combination is known',
+    /combination .* one of simes, cauchy, got "fisher"/,
+    (g) => (g.policy.combination = 'fisher'),
+  ],
   ['withholding is known', /withholding .* got "always"/, (g) => (g.policy.withhold = 'always')],
-  ['room is for a detector', /room for classes expected a detector below 2/, (g) => Object.assign(g.room!, { detector: 2 })],
+  [
+    'room is for a detector',
+    /room for classes expected a detector below 2/,
+    (g) => Object.assign(g.room!, { detector: 2 }),
+  ],
   ['room has features', /features of the room/, (g) => Object.assign(g.room!, { features: 'x' })],
   ['room has inputs', /input of the room/, (g) => Object.assign(g.room!, { means: 'score' })],
   ['room is bounded', /size of the room .* got 4097/, (g) => Object.assign(g.room!, { room: 4097 })],

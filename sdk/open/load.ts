@@ -83,7 +83,10 @@ function calibrationTables(arena: Arena, { guard }: Manifest): CalibrationTables
   // Copied: tables outlive the arena.
   const load = ({ count, ranges }: GuardTable): Float32Array =>
     tensorOf('float32', [count], bytesAt(arena, ranges).slice()).data as Float32Array
-  return (guard?.calibrations ?? []).map(({ tables, combined }) => ({ tables: tables.map(load), combined: load(combined) }))
+  return (guard?.calibrations ?? []).map(({ tables, combined }) => ({
+    tables: tables.map(load),
+    combined: load(combined),
+  }))
 }
 
 /** A self-test that compares nothing would accept any target. */

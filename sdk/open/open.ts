@@ -93,7 +93,14 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
   }
   if (!manifest.guard || !policy) return new Model(facts, started)
   const { Guard } = await import('../run/guard/guard.ts')
-  return new Model(facts, started, new Guard({ entry: manifest.guard, policy, tables, inputs: graph.inputs, outputs: graph.outputs, manifestDigest }, started))
+  return new Model(
+    facts,
+    started,
+    new Guard(
+      { entry: manifest.guard, policy, tables, inputs: graph.inputs, outputs: graph.outputs, manifestDigest },
+      started,
+    ),
+  )
 }
 
 function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {

@@ -3,8 +3,8 @@
  * however many graphs have it, and a graph that only appends to another one shares its skeleton.
  */
 
-import type { ChunkRange, GraphEntry, TensorEntry, ValueEntry } from '../container/manifest.ts'
 import { sliceRanges } from '../../compress/ranges.ts'
+import type { ChunkRange, GraphEntry, TensorEntry, ValueEntry } from '../container/manifest.ts'
 import { type DType, sha256, toHex } from '../core/index.ts'
 import { type Appended, locateWeights, splitWeights, type WeightLocation } from '../onnx/index.ts'
 import { reportName } from './report-name.ts'

@@ -105,7 +105,11 @@ export class Model {
       target: target.name,
       ...(device === undefined ? {} : { device }),
       optimization,
-      selfTest: { cases: passes.reduce((sum, { golden }) => sum + golden.length, 0), maxAbsDiff: difference.maxAbsDiff, tolerance: difference.tolerance },
+      selfTest: {
+        cases: passes.reduce((sum, { golden }) => sum + golden.length, 0),
+        maxAbsDiff: difference.maxAbsDiff,
+        tolerance: difference.tolerance,
+      },
       attempts,
       decoder,
       ...(this.guard ? { guard: this.guard.report() } : {}),

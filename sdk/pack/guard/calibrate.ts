@@ -88,6 +88,7 @@ function rowsOf({ columns, data }: { columns: number; data: Float32Array }, star
 }
 
 function sameTables(a: CalibrationTables, b: CalibrationTables): boolean {
-  const equal = (x: Float32Array, y: Float32Array): boolean => x.length === y.length && x.every((value, i) => value === y[i])
+  const equal = (x: Float32Array, y: Float32Array): boolean =>
+    x.length === y.length && x.every((value, i) => value === y[i])
   return equal(a.combined, b.combined) && a.tables.every((table, i) => equal(table, b.tables[i]))
 }

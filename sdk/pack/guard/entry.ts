@@ -26,9 +26,13 @@ export async function guardReferences(
     for (const { name, values } of outputs) {
       const guarded = references[0].cases[index]?.outputs.find((output) => output.name === name)
       if (guarded && equal(bytesOfValues(guarded.values), bytesOfValues(values))) continue
-      throw new HardpackError('REFERENCE_MISMATCH', `The guard expected to leave output "${name}" as it is, got another.`, {
-        hint: 'This is a fault of hardpack: please report the model.',
-      })
+      throw new HardpackError(
+        'REFERENCE_MISMATCH',
+        `The guard expected to leave output "${name}" as it is, got another.`,
+        {
+          hint: 'This is a fault of hardpack: please report the model.',
+        },
+      )
     }
   }
   return references

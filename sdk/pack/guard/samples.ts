@@ -35,7 +35,12 @@ export async function runSamples(
   samples: Samples,
   indices: readonly number[],
   outputs: readonly string[],
-  { signal, onProgress, stage, feeds }: CallOptions & { stage: string; feeds?: (start: number, end: number) => Record<string, Tensor> },
+  {
+    signal,
+    onProgress,
+    stage,
+    feeds,
+  }: CallOptions & { stage: string; feeds?: (start: number, end: number) => Record<string, Tensor> },
 ): Promise<Record<string, { columns: number; data: Float32Array }>> {
   const size = batchSizeOf(session.inputs.find(({ name }) => name === input)?.shape ?? [])
   const rows: Record<string, { columns: number; data: Float32Array }> = {}

@@ -13,7 +13,11 @@ export interface CalibrationTables {
 }
 
 /** Which detectors run when, and how they are combined. */
-export function rulesOf({ detectors, tiers, policy }: Pick<GuardEntry, 'detectors' | 'tiers' | 'policy'>): CalibrationRules {
+export function rulesOf({
+  detectors,
+  tiers,
+  policy,
+}: Pick<GuardEntry, 'detectors' | 'tiers' | 'policy'>): CalibrationRules {
   return {
     sides: detectors.map(({ twoSided }) => (twoSided ? 'both' : 'upper')),
     tiers: detectors.map(({ tier }) => tier),
@@ -50,9 +54,13 @@ function checkAscending(table: Float32Array): void {
   let last = Number.NEGATIVE_INFINITY
   for (const score of table) {
     if (!(score >= last && score < Number.POSITIVE_INFINITY)) {
-      throw new HardpackError('INVALID_FORMAT', `A table of the guard expected finite scores that ascend, got ${score}.`, {
-        hint: 'Pack the model again.',
-      })
+      throw new HardpackError(
+        'INVALID_FORMAT',
+        `A table of the guard expected finite scores that ascend, got ${score}.`,
+        {
+          hint: 'Pack the model again.',
+        },
+      )
     }
     last = score
   }

@@ -3,8 +3,8 @@
  * detector that fails, or that gives no finite score, makes the verdict `indeterminate`.
  */
 
-import { acceptedScores } from '../../../detectors/calibrate/conformal.ts'
 import { type Calibration, calibrate, judge, levelOf, runsTier } from '../../../detectors/calibrate/calibration.ts'
+import { acceptedScores } from '../../../detectors/calibrate/conformal.ts'
 import type { GuardEntry, GuardPolicy, ValueEntry } from '../../container/manifest.ts'
 import { HardpackError, messageOf, type Tensor, throwIfAborted, toHex } from '../../core/index.ts'
 import { feedsOf, type InputValue } from '../feeds.ts'
@@ -177,7 +177,10 @@ export class Guard {
     const rules = rulesOf(this.#facts.entry)
     const learned = { tables: tables.map((table) => Float32Array.from(table)), combined: Float32Array.from(combined) }
     const { calibration } = calibrationFor(
-      { ...this.#facts.entry, calibrations: [{ targets: [mine.target], tables: [], combined: { count: 0, ranges: [] } }] },
+      {
+        ...this.#facts.entry,
+        calibrations: [{ targets: [mine.target], tables: [], combined: { count: 0, ranges: [] } }],
+      },
       [learned],
       mine.target,
     )
@@ -217,7 +220,11 @@ export class Guard {
   /** Whether a tier has to see a sample. One whose scores are not finite is not judged, so no tier need see it. */
   #needs(tier: number, scores: readonly Float64Array[], sample: number): boolean {
     try {
-      return runsTier(this.#calibration, scores.map((column) => column[sample]), tier)
+      return runsTier(
+        this.#calibration,
+        scores.map((column) => column[sample]),
+        tier,
+      )
     } catch {
       return false
     }
@@ -246,7 +253,14 @@ export class Guard {
     const levels = this.#levels()
     const action: Action = p <= levels.reject ? 'reject' : p <= levels.flag ? 'flag' : 'accept'
     const withheld = withholds(this.#policy, action)
-    return { action, p, alpha, reasons, withheld, ...(this.#degraded === undefined ? {} : { degraded: this.#degraded }) }
+    return {
+      action,
+      p,
+      alpha,
+      reasons,
+      withheld,
+      ...(this.#degraded === undefined ? {} : { degraded: this.#degraded }),
+    }
   }
 
   #reasons(scores: readonly number[], p: Float64Array): Reason[] {
