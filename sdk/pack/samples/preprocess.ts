@@ -168,12 +168,10 @@ export function fitPicture(picture: Picture, format: PictureFormat): Pixels {
   return resize(pixels, format.width, format.height, box)
 }
 
-/** The position of pixel `i`, channel `c` (red first) among the values of a sample, and the channel in the model's order. */
-function placing({ height, width, channels, layout, order }: PictureFormat) {
-  return (i: number, c: number): { at: number; channel: number } => {
-    const channel = order === 'bgr' ? 2 - c : c
-    return { at: layout === 'nchw' ? channel * height * width + i : i * channels + channel, channel }
-  }
+/** Where channel `c` (red first) of a sample lies: its place in the model's order, its first value, and the step to the next. */
+function plane({ height, width, channels, layout, order }: PictureFormat, c: number): [number, number, number] {
+  const channel = order === 'bgr' ? 2 - c : c
+  return layout === 'nchw' ? [channel, channel * height * width, 1] : [channel, channel, channels]
 }
 
 /**
@@ -183,14 +181,13 @@ function placing({ height, width, channels, layout, order }: PictureFormat) {
  * @returns in the model's layout and order; `numberTensor` gives them the model's type
  */
 export function valuesOf(pixels: ArrayLike<number>, format: PictureFormat): Float64Array {
-  const place = placing(format)
-  const { height, width, channels, scale, offset } = format
+  const { height, width, channels } = format
   const values = new Float64Array(height * width * channels)
-  for (let i = 0; i < height * width; i++) {
-    for (let c = 0; c < channels; c++) {
-      const { at, channel } = place(i, c)
-      values[at] = scale[channel] * pixels[i * channels + c] + offset[channel]
-    }
+  for (let c = 0; c < channels; c++) {
+    const [channel, first, step] = plane(format, c)
+    const scale = format.scale[channel]
+    const offset = format.offset[channel]
+    for (let i = 0; i < height * width; i++) values[first + i * step] = scale * pixels[i * channels + c] + offset
   }
   return values
 }
@@ -201,14 +198,13 @@ export function valuesOf(pixels: ArrayLike<number>, format: PictureFormat): Floa
  * @returns not rounded and not cut to 0 … 255; row by row, red first
  */
 export function pixelValuesOf(values: ArrayLike<number>, format: PictureFormat): Float64Array {
-  const place = placing(format)
-  const { height, width, channels, scale, offset } = format
+  const { height, width, channels } = format
   const pixels = new Float64Array(height * width * channels)
-  for (let i = 0; i < height * width; i++) {
-    for (let c = 0; c < channels; c++) {
-      const { at, channel } = place(i, c)
-      pixels[i * channels + c] = (values[at] - offset[channel]) / scale[channel]
-    }
+  for (let c = 0; c < channels; c++) {
+    const [channel, first, step] = plane(format, c)
+    const scale = format.scale[channel]
+    const offset = format.offset[channel]
+    for (let i = 0; i < height * width; i++) pixels[i * channels + c] = (values[first + i * step] - offset) / scale
   }
   return pixels
 }
@@ -234,5 +230,7 @@ export function numberTensor(dtype: DType, shape: readonly number[], values: Flo
 /** The elements of a tensor as numbers, `[start, end)`. */
 export function numbersOf({ dtype, data }: Tensor, start = 0, end = data.length): Float64Array {
   const decode = dtype === 'float16' ? fromFloat16 : dtype === 'bfloat16' ? fromBfloat16 : Number
-  return Float64Array.from({ length: end - start }, (_, i) => decode(data[start + i] as number))
+  const numbers = new Float64Array(end - start)
+  for (let i = start; i < end; i++) numbers[i - start] = decode(data[i] as number)
+  return numbers
 }
