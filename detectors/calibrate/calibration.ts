@@ -13,7 +13,7 @@
 import { HardpackError, rng } from '../../sdk/core/index.ts'
 import { levelFor, type RejectionLevel, requiredSamples } from './beta-band.ts'
 import { type Combination, combine } from './combine.ts'
-import { conformalPValue, type Side } from './conformal.ts'
+import { conformalPValue, midPValue, type Side } from './conformal.ts'
 import { interpolatedRank } from './rank.ts'
 import { thin } from './thin.ts'
 
@@ -39,6 +39,8 @@ export interface Calibration extends CalibrationRules {
 export interface Judgement {
   /** P-value of the input: P(p ≤ α) ≤ α for a clean one. */
   readonly p: number
+  /** The p-value for a monitor (`midPValue`). */
+  readonly mid: number
   /** P-value of each detector; NaN for those that the cascade left out. */
   readonly perDetector: Float64Array
 }
@@ -106,8 +108,11 @@ export function judge(calibration: Calibration, scores: Scores): Judgement {
   const perDetector = ranks.map((value, d) =>
     Number.isNaN(value) ? value : conformalPValue(tables[d], Math.fround(Number(scores[d])), sides[d]),
   )
-  const p = tables.length === 1 ? perDetector[0] : conformalPValue(combined, statistic(calibration, ranks))
-  return { p, perDetector }
+  if (tables.length === 1) {
+    return { p: perDetector[0], mid: midPValue(tables[0], Math.fround(Number(scores[0])), sides[0]), perDetector }
+  }
+  const stranger = statistic(calibration, ranks)
+  return { p: conformalPValue(combined, stranger), mid: midPValue(combined, stranger), perDetector }
 }
 
 /**
