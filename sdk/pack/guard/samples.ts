@@ -2,18 +2,12 @@
 
 import type { Session } from '../../../targets/types.ts'
 import { type CallOptions, elementCount, HardpackError, type Tensor, throwIfAborted } from '../../core/index.ts'
+import type { SampleSet } from '../samples/index.ts'
 
-/** Inputs of a model with one input, read as they are needed. */
-export interface Samples {
-  readonly count: number
-  /** The class of each sample, where it is known: an index into `classes`. */
-  readonly labels?: Int32Array
-  readonly classes?: readonly string[]
-  /** Some samples as one batch of the model's input. */
-  batch(indices: readonly number[]): Promise<Tensor>
-}
+/** What a guard needs of a set of samples. */
+export type Samples = Pick<SampleSet, 'batch' | 'classes' | 'count' | 'format' | 'labels'>
 
-/** Samples of one class and another lie far apart in a batch, so it may be small; a larger one is hardly faster. */
+/** Larger ones are hardly faster. */
 const BATCH = 64
 
 /** How many samples a graph takes at once: its first dimension, where that is fixed. */

@@ -5,13 +5,14 @@
 
 import { type Calibration, calibrate, judge, levelOf, runsTier } from '../../../detectors/calibrate/calibration.ts'
 import { acceptedScores } from '../../../detectors/calibrate/conformal.ts'
+import { type DriftStatus, importMonitor, type Monitor, observe, startMonitor } from '../../../detectors/monitor.ts'
 import type { GuardEntry, GuardPolicy, ValueEntry } from '../../container/manifest.ts'
 import { HardpackError, messageOf, type Tensor, throwIfAborted, toHex } from '../../core/index.ts'
 import { feedsOf, type InputValue } from '../feeds.ts'
 import type { Started } from '../self-test.ts'
 import { type CalibrationTables, calibrationFor, rulesOf } from './calibrated.ts'
 import { runPasses, type Scored } from './passes.ts'
-import { type PolicyOptions, tighten, withholds } from './policy.ts'
+import { tighten, withholds } from './policy.ts'
 import { type Action, gravest, type Reason, type Verdict } from './verdict.ts'
 
 /** What `open` knows about the guard of a package. */
@@ -31,6 +32,8 @@ export interface GuardReport {
   readonly policy: GuardPolicy
   /** True when it was calibrated on this device. */
   readonly recalibrated: boolean
+  /** Whether the inputs seen so far look like the clean samples. */
+  readonly drift: DriftStatus
   readonly degraded?: string
 }
 
@@ -42,6 +45,7 @@ export interface GuardState {
   readonly flag: number
   readonly tables: readonly (readonly number[])[]
   readonly combined: readonly number[]
+  readonly monitor: Monitor
 }
 
 /** Fewer trusted frames say too little about the rare scores that decide. */
@@ -59,6 +63,7 @@ export class Guard {
   #policy: GuardPolicy
   #calibration: Calibration
   #degraded: string | undefined
+  #monitor: Monitor
   #recalibrated = false
 
   constructor(facts: GuardFacts, started: Started) {
@@ -68,6 +73,7 @@ export class Guard {
     const { calibration, degraded } = calibrationFor(facts.entry, facts.tables, started.target.name)
     this.#calibration = calibration
     this.#degraded = degraded
+    this.#monitor = startMonitor(samplesOf(calibration))
     // An α that the calibration cannot give is refused now, not at the first input.
     this.#levels()
   }
@@ -133,15 +139,23 @@ export class Guard {
     this.#use(calibrate(columns, rulesOf(this.#facts.entry)), policy)
   }
 
+  /**
+   * Whether the inputs that were run look like the clean samples, as a stream: `drift` stays until the guard is recalibrated on
+   * trusted frames. It never moves a threshold by itself.
+   */
+  get monitor(): DriftStatus {
+    return this.#monitor.status
+  }
+
   /** How the guard judges. */
   report(): GuardReport {
     const { entry } = this.#facts
-    const { tables, combined } = this.#calibration
     return {
       detectors: entry.detectors.map(({ name, tier }) => ({ name, tier })),
-      samples: combined.length + tables[0].length,
+      samples: samplesOf(this.#calibration),
       policy: this.#policy,
       recalibrated: this.#recalibrated,
+      drift: this.#monitor.status,
       ...(this.#degraded === undefined ? {} : { degraded: this.#degraded }),
     }
   }
@@ -155,6 +169,7 @@ export class Guard {
       flag: this.#policy.flag,
       tables: tables.map((table) => [...table]),
       combined: [...combined],
+      monitor: this.#monitor,
     }
   }
 
@@ -164,7 +179,7 @@ export class Guard {
    * @throws HardpackError `INVALID_ARGUMENT` for the state of another package or target, or one that is none.
    */
   import(state: GuardState): void {
-    const { manifest, target, flag, tables, combined } = state
+    const { manifest, target, flag, tables, combined, monitor } = state
     const mine = { manifest: toHex(this.#facts.manifestDigest), target: this.#started.target.name }
     if (manifest !== mine.manifest || target !== mine.target) {
       throw new HardpackError(
@@ -191,7 +206,9 @@ export class Guard {
         { hint: 'Recalibrate.' },
       )
     }
+    const watched = importMonitor(monitor)
     this.#use(calibration, policy)
+    this.#monitor = watched
   }
 
   #use(calibration: Calibration, policy: GuardPolicy): void {
@@ -207,6 +224,7 @@ export class Guard {
     }
     this.#recalibrated = true
     this.#degraded = undefined
+    this.#monitor = startMonitor(samplesOf(calibration))
   }
 
   #score(
@@ -245,6 +263,7 @@ export class Guard {
       if (failure) throw new HardpackError('TARGET_FAILED', failure)
       const judged = judge(this.#calibration, own)
       p = judged.p
+      this.#monitor = observe(this.#monitor, judged.mid)
       reasons = this.#reasons(own, judged.perDetector)
     } catch (error) {
       const withheld = withholds(this.#policy, 'indeterminate')
@@ -277,4 +296,5 @@ export class Guard {
   }
 }
 
-export type { PolicyOptions }
+/** How many clean samples are behind the p-values. */
+const samplesOf = ({ tables, combined }: Calibration): number => combined.length || tables[0].length
