@@ -9,7 +9,7 @@ import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
 import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
 import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
 import { energyHead, maxSoftmaxHead } from '../../../detectors/softmax-head.ts'
-import { chooseTaps, type Tap, tapCandidates, tapHead, tapLayout } from '../../../detectors/taps.ts'
+import { chooseTaps, columnsOf, type Tap, tapCandidates, tapHead, tapLayout } from '../../../detectors/taps.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { GuardDetector, GuardEntry, GuardParameter } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError, onnxOf } from '../../core/index.ts'
@@ -118,7 +118,8 @@ async function contextOf(
   const opset = opsetOf(model)
   const fragment = new Fragment({ opset, prefix: 'hardpack' })
   const logits = logitsHead(fragment, found.value, observed)
-  const features = tapHead(fragment, taps)
+  const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
+  const features = tapHead(fragment, taps, dtypes)
   const rows = await collect(main, fragment, [logits, features], options.fit, target, call)
   const probabilities = areProbabilities(rows[logits])
   const { labels, classes } = classesOf(options, rows[logits])
@@ -201,7 +202,7 @@ function mahalanobisDetectors(
     const whole = end - start === samples.features.columns
     const columns = whole ? features : fragment.slice(features, 1, start, end)
     const fitted = fitMahalanobis(
-      whole ? samples.features : columnsOf(samples.features, start, end),
+      whole ? samples.features : columnsOf(samples.features, { start, end }),
       { classes: samples.labels, names: samples.classes },
       { rank, shrinkage, relative: variant === 'relative', normalised: variant === 'normalised' },
     )
@@ -217,13 +218,6 @@ function mahalanobisDetectors(
       },
     })
   })
-}
-
-function columnsOf({ rows, columns, data }: Features, start: number, end: number): Features {
-  const width = end - start
-  const part = new Float32Array(rows * width)
-  for (let row = 0; row < rows; row++) part.set(data.subarray(row * columns + start, row * columns + end), row * width)
-  return { rows, columns: width, data: part }
 }
 
 const PARAMETER_CHARACTERS = 200
