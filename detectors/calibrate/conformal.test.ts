@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { acceptedScores, conformalPValue, type Side, smoothedPValue } from './conformal.ts'
+import { acceptedScores, conformalPValue, midPValue, type Side } from './conformal.ts'
 
 test('the p-value is the counted rank, ties included', () => {
   fc.assert(
@@ -63,17 +63,19 @@ test('P(p ≤ α) ≤ α for both sides, whatever the ties (every order enumerat
   )
 })
 
-test('a smoothed p-value is uniform: over all orders and a grid of chance, every value comes once', () => {
-  const scores = [1, 1, 2, 2, 2, 5]
-  const grid = 60
-  const values = scores.flatMap((score, i) => {
-    const rest = Float64Array.from(scores.filter((_, j) => j !== i)).sort()
-    return Array.from({ length: grid }, (_, u) => smoothedPValue(rest, score, u / grid))
-  })
-  values.sort((a, b) => a - b)
-  values.forEach((value, i) => {
-    assert.ok(Math.abs(value - (i + 1) / values.length) < 0.01, `${i}: ${value}`)
-  })
+test('the mid p-value has mean ½ whatever the ties (every order enumerated)', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 2, maxLength: 24 }), (scores) => {
+      const sum = scores.reduce((total, score, i) => {
+        const rest = Float64Array.from(scores.filter((_, j) => j !== i)).sort()
+        return total + midPValue(rest, score)
+      }, 0)
+      assert.ok(Math.abs(sum / scores.length - 0.5) < 1e-12)
+    }),
+  )
+  assert.equal(midPValue(Float64Array.of(1, 2, 3), 2, 'both'), 1)
+  assert.equal(midPValue(Float64Array.of(1, 2, 3), 9, 'both'), 0.25)
+  assert.equal(midPValue(Float64Array.of(1, 2, 3), 0, 'both'), 0.25)
 })
 
 test('accepted scores are those whose p-value is above the level', () => {

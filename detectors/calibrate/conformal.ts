@@ -43,19 +43,21 @@ export function conformalPValue(calibration: ScoreTable, score: number, side: Si
 }
 
 /**
- * A p-value that is exactly uniform, ties or not: equal scores are ordered by chance (Vovk et al. 2005, smoothed conformal
- * predictors). For a test martingale, which needs that; a verdict does not, and should not depend on chance.
+ * The p-value with equal scores counted by half: its mean is ½, ties or not, where that of p-values is above. It is the mean
+ * of the smoothed p-value (Vovk et al. 2005) over its chance, so a martingale that is linear in p may bet on it. For
+ * monitors; no promise about P(p ≤ α).
  *
- * @param u a random number in [0, 1)
- * @returns (#{i : calibration_i > score} + (1 − u)·(1 + #{i : calibration_i = score})) / (n + 1), in (0, 1]
+ * @returns (#{i : calibration_i > score} + ½·(1 + #{i : calibration_i = score})) / (n + 1), or for both sides twice the
+ *   distance of that from the nearer end
  * @example
- * smoothedPValue(Float64Array.of(1, 2, 2), 2, 0.5) // 0.375
+ * midPValue(Float64Array.of(1, 2, 2), 2) // 0.375
  */
-export function smoothedPValue(calibration: ScoreTable, score: number, u: number): number {
+export function midPValue(calibration: ScoreTable, score: number, side: Side = 'upper'): number {
   const n = calibration.length
-  const below = countBelow(calibration, score, false)
-  const atMost = countBelow(calibration, score, true)
-  return (n - atMost + (1 - u) * (1 + atMost - below)) / (n + 1)
+  const upper = n - countBelow(calibration, score, true)
+  const lower = countBelow(calibration, score, false)
+  const middle = (upper + (n + 1 - upper - lower) / 2) / (n + 1)
+  return side === 'upper' ? middle : 2 * Math.min(middle, 1 - middle)
 }
 
 /**
