@@ -3,9 +3,18 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Rng, rng } from '../../sdk/core/index.ts'
 import { betaBand } from './beta-band.ts'
-import { type CalibrationRules, calibrate, judge, levelOf, runsTier } from './calibration.ts'
+import {
+  type Calibration,
+  type CalibrationRules,
+  calibrate,
+  checkCalibration,
+  judge,
+  levelOf,
+  runsTier,
+} from './calibration.ts'
 import type { Combination } from './combine.ts'
 import { conformalPValue } from './conformal.ts'
+import { packTable, unpackTable } from './thin.ts'
 
 function normal(random: Rng): number {
   return Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())
@@ -182,4 +191,26 @@ test('what cannot be calibrated is refused in a sentence', () => {
   refused(/whole numbers from 0 to 0, got 1/, [scores, scores], { tiers: [0, 1] })
   refused(/always runs/, [scores], { tiers: [1], bands: [[0, 1]] })
   refused(/low ≤ high, got 0.5 and 0.1/, [scores, scores], { tiers: [0, 1], bands: [[0.5, 0.1]] })
+})
+
+test('a calibration judges the same after it was stored, and a broken one is refused', () => {
+  const random = rng(8)
+  const rows = Array.from({ length: 300 }, () => dependent(random, 3))
+  const calibration = calibrate(columns(rows), { tiers: [0, 0, 1], bands: [[0, 0.5]], combine: 'cauchy' })
+  const { tables, combined, ...rules } = calibration
+  const restored: Calibration = {
+    ...JSON.parse(JSON.stringify(rules)),
+    tables: tables.map((table) => unpackTable(packTable(table))),
+    combined: unpackTable(packTable(combined)),
+  }
+  checkCalibration(restored)
+  for (const row of rows) assert.deepEqual(judge(restored, row), judge(calibration, row))
+  const refused = (message: RegExp, change: object): void =>
+    assert.throws(() => checkCalibration({ ...calibration, ...change }), { code: 'INVALID_ARGUMENT', message })
+  refused(/Sides expected one a detector \(2\), got 3/, { tables: tables.slice(1) })
+  refused(/at least one score, got 0/, { combined: new Float32Array(0) })
+  refused(/ascend, got 1 at 1/, { combined: Float32Array.of(2, 1) })
+  refused(/ascend, got NaN at 0/, { combined: Float32Array.of(Number.NaN) })
+  refused(/upper or both, got lower/, { sides: ['upper', 'upper', 'lower'] })
+  refused(/simes or cauchy, got fisher/, { combine: 'fisher' })
 })

@@ -7,6 +7,7 @@
  * A cascade is part of that function: a detector of a later tier runs only where the ranks of the tiers before it,
  * combined, lie in the tier's band; else it is left out of the statistic. The second half goes through the same rule.
  *
+ * The tables of detectors are thin; the one that decides is whole, for drift monitors look at all of its p-values.
  * Scores are compared as float32, in which the tables are stored; rounding is part of the score, so it costs no validity.
  */
 
@@ -30,7 +31,7 @@ export interface CalibrationRules {
 
 /** Plain data, to be stored per target: another provider or fp16 shifts scores. */
 export interface Calibration extends CalibrationRules {
-  /** Scores of clean samples per detector, ascending. */
+  /** Scores of clean samples per detector, ascending; thin, except for a single detector. */
   readonly tables: readonly Float32Array[]
   /** −1 × the combined statistic of the other clean samples, ascending; empty for a single detector, which needs none. */
   readonly combined: Float32Array
@@ -74,8 +75,7 @@ export function calibrate(
   checkRules(rules, scores.length)
   const samples = checkScores(scores)
   const columns = scores.map((column) => Float32Array.from(column))
-  if (scores.length === 1)
-    return { ...rules, tables: [thin(columns[0].sort(), sides[0])], combined: new Float32Array(0) }
+  if (scores.length === 1) return { ...rules, tables: [columns[0].sort()], combined: new Float32Array(0) }
 
   const order = shuffled(samples)
   const half = samples >> 1
@@ -90,7 +90,7 @@ export function calibrate(
       ),
     ),
   )
-  return { ...rules, tables, combined: thin(combined.sort(), 'upper') }
+  return { ...rules, tables, combined: combined.sort() }
 }
 
 /**
@@ -224,9 +224,30 @@ function checkScores(scores: readonly ArrayLike<number>[]): number {
   return samples
 }
 
-function checkRules({ sides, tiers, bands }: CalibrationRules, detectors: number): void {
+/**
+ * Checks a calibration that was stored.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT` for rules that do not fit together, and tables that are empty, do not ascend or
+ *   hold anything but finite numbers.
+ * @example
+ * checkCalibration(restored)
+ */
+export function checkCalibration(calibration: Calibration): void {
+  const { tables, combined } = calibration
+  checkRules(calibration, tables.length)
+  for (const table of tables.length === 1 ? tables : [...tables, combined]) {
+    if (table.length === 0) refuse('A table of scores', 'at least one score', 0)
+    const odd = table.findIndex((score, i) => !Number.isFinite(score) || score < table[i - 1])
+    if (odd >= 0) refuse('A table of scores', 'finite numbers that ascend', `${table[odd]} at ${odd}`)
+  }
+}
+
+function checkRules({ sides, tiers, bands, combine: combination }: CalibrationRules, detectors: number): void {
   if (detectors === 0) refuse('A calibration', 'at least one detector', 0)
   if (sides.length !== detectors) refuse('Sides', `one a detector (${detectors})`, sides.length)
+  const side = sides.find((name) => name !== 'upper' && name !== 'both')
+  if (side !== undefined) refuse('Sides', 'upper or both', side)
+  if (combination !== 'simes' && combination !== 'cauchy') refuse('A combination', 'simes or cauchy', combination)
   if (tiers.length !== detectors) refuse('Tiers', `one a detector (${detectors})`, tiers.length)
   if (!tiers.includes(0)) refuse('Tiers', 'a detector that always runs (tier 0)', tiers.join(', '))
   const odd = tiers.find((tier) => !(Number.isSafeInteger(tier) && tier >= 0 && tier <= bands.length))
