@@ -95,8 +95,7 @@ export interface FitContext {
   readonly features: string
   readonly samples: {
     readonly features: Features
-    readonly labels: Int32Array
-    readonly classes: readonly string[]
+    readonly labelled: Labelled
     /** Numbers a sample in the logits. */
     readonly logits: number
   }
@@ -122,8 +121,7 @@ async function contextOf(
   const features = tapHead(fragment, taps, dtypes)
   const rows = await collect(main, fragment, [logits, features], options.fit, target, call)
   const probabilities = areProbabilities(rows[logits])
-  const { labels, classes } = classesOf(options, rows[logits])
-  const { columns, data } = rows[features]
+  const labelled = classesOf(options, rows[logits])
   return {
     main,
     model,
@@ -133,7 +131,7 @@ async function contextOf(
     probabilities,
     taps,
     features,
-    samples: { features: { rows: labels.length, columns, data }, labels, classes, logits: rows[logits].columns },
+    samples: { features: { rows: options.fit.count, ...rows[features] }, labelled, logits: rows[logits].columns },
     seed: options.seed ?? 1,
   }
 }
@@ -157,21 +155,33 @@ function areProbabilities({ columns, data }: { columns: number; data: Float32Arr
   return true
 }
 
+interface Labelled {
+  /** The samples that have a class; of classes that the model sees once only, none. */
+  readonly rows: readonly number[]
+  readonly labels: Int32Array
+  readonly classes: readonly string[]
+}
+
 /** The class of each sample: as labelled, or else what the model takes it for. */
-function classesOf(
-  { fit }: GuardOptions,
-  { columns, data }: { columns: number; data: Float32Array },
-): { labels: Int32Array; classes: readonly string[] } {
-  const numbered = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i))
+function classesOf({ fit }: GuardOptions, { columns, data }: { columns: number; data: Float32Array }): Labelled {
   if (fit.labels) {
     const count = fit.labels.reduce((most, label) => Math.max(most, label + 1), 0)
-    return { labels: fit.labels, classes: fit.classes ?? numbered(count) }
+    const classes = fit.classes ?? Array.from({ length: count }, (_, i) => String(i))
+    return { rows: [...fit.labels.keys()], labels: fit.labels, classes }
   }
-  const labels = Int32Array.from({ length: fit.count }, (_, row) => {
+  const seen = new Map<number, number[]>()
+  for (let row = 0; row < fit.count; row++) {
     const scores = data.subarray(row * columns, (row + 1) * columns)
-    return scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
-  })
-  return { labels, classes: numbered(columns) }
+    const label = scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
+    seen.set(label, [...(seen.get(label) ?? []), row])
+  }
+  const classes = [...seen].filter(([, rows]) => rows.length > 1).sort(([a], [b]) => a - b)
+  const labelled = classes.flatMap(([, rows], id) => rows.map((row) => [row, id] as const)).sort(([a], [b]) => a - b)
+  return {
+    rows: labelled.map(([row]) => row),
+    labels: Int32Array.from(labelled, ([, id]) => id),
+    classes: classes.map(([label]) => String(label)),
+  }
 }
 
 async function fitCheap(choice: CheapChoice, context: FitContext, call: CallOptions): Promise<GuardDetector[]> {
@@ -198,12 +208,14 @@ function mahalanobisDetectors(
   const layout = tapLayout(taps)
   const parts =
     variant === 'per-layer' ? layout : variant === 'last-layer' ? layout.slice(-1) : [{ value: '', start: 0, end: samples.features.columns }]
+  const { rows, labels, classes } = samples.labelled
+  const all = rowsOf(samples.features, rows)
   return parts.map(({ value, start, end }) => {
     const whole = end - start === samples.features.columns
     const columns = whole ? features : fragment.slice(features, 1, start, end)
     const fitted = fitMahalanobis(
-      whole ? samples.features : columnsOf(samples.features, { start, end }),
-      { classes: samples.labels, names: samples.classes },
+      whole ? all : columnsOf(all, { start, end }),
+      { classes: labels, names: classes },
       { rank, shrinkage, relative: variant === 'relative', normalised: variant === 'normalised' },
     )
     const name = variant === 'per-layer' ? `mahalanobis ${value}` : 'mahalanobis'
@@ -214,10 +226,17 @@ function mahalanobisDetectors(
         taps: (variant === 'per-layer' || variant === 'last-layer' ? [value] : taps.map((tap) => tap.value)).join(' '),
         rank: String(fitted.rank),
         classes: String(fitted.classes.length),
-        samples: String(samples.features.rows),
+        samples: String(rows.length),
       },
     })
   })
+}
+
+function rowsOf({ rows: count, columns, data }: Features, rows: readonly number[]): Features {
+  if (rows.length === count) return { rows: count, columns, data }
+  const some = new Float32Array(rows.length * columns)
+  for (const [i, row] of rows.entries()) some.set(data.subarray(row * columns, (row + 1) * columns), i * columns)
+  return { rows: rows.length, columns, data: some }
 }
 
 const PARAMETER_CHARACTERS = 200

@@ -26,7 +26,13 @@ export interface GuardFacts {
 }
 
 export interface GuardReport {
-  readonly detectors: readonly { readonly name: string; readonly tier: number }[]
+  readonly detectors: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly tier: number
+    /** How it was fitted. */
+    readonly parameters: Readonly<Record<string, string>>
+  }[]
   /** Clean samples behind the p-values. */
   readonly samples: number
   readonly policy: GuardPolicy
@@ -151,7 +157,12 @@ export class Guard {
   report(): GuardReport {
     const { entry } = this.#facts
     return {
-      detectors: entry.detectors.map(({ name, tier }) => ({ name, tier })),
+      detectors: entry.detectors.map(({ name, kind, tier, parameters }) => ({
+        name,
+        kind,
+        tier,
+        parameters: Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.value])),
+      })),
       samples: samplesOf(this.#calibration),
       policy: this.#policy,
       recalibrated: this.#recalibrated,
