@@ -7,7 +7,7 @@
  */
 
 import { HardpackError, toFloat16 } from '../../sdk/core/index.ts'
-import { type ClassMoments, classMoments, ledoitWolf, leadingEigenpairs, tiedCovariance } from '../covariance.ts'
+import { type ClassMoments, classMoments, leadingEigenpairs, ledoitWolf, tiedCovariance } from '../covariance.ts'
 import { checkFeatures, type Features } from '../features.ts'
 import { type Mahalanobis, SMALLEST_NORM } from './detector.ts'
 
@@ -65,7 +65,10 @@ function normalise({ rows, columns, data }: Features): Features {
   for (let row = 0; row < rows; row++) {
     const values = data.subarray(row * columns, (row + 1) * columns)
     const norm = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
-    divided.set(values.map((value) => value / Math.max(norm, SMALLEST_NORM)), row * columns)
+    divided.set(
+      values.map((value) => value / Math.max(norm, SMALLEST_NORM)),
+      row * columns,
+    )
   }
   return { rows, columns, data: divided }
 }
