@@ -143,5 +143,8 @@ function descending(small: Matrix, basis: Matrix | undefined, rank: number): Eig
     .slice(0, rank)
   const chosen = eigenvectorMatrix.subMatrixColumn(order)
   const vectors = basis ? basis.mmul(chosen) : chosen
-  return { values: Float64Array.from(order, (i) => realEigenvalues[i]), vectors: Float64Array.from(vectors.to1DArray()) }
+  return {
+    values: Float64Array.from(order, (i) => realEigenvalues[i]),
+    vectors: Float64Array.from(vectors.to1DArray()),
+  }
 }

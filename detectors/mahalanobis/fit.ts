@@ -7,7 +7,7 @@
  */
 
 import { HardpackError, toFloat16 } from '../../sdk/core/index.ts'
-import { type ClassMoments, classMoments, ledoitWolf, leadingEigenpairs, tiedCovariance } from '../covariance.ts'
+import { type ClassMoments, classMoments, leadingEigenpairs, ledoitWolf, tiedCovariance } from '../covariance.ts'
 import { checkFeatures, type Features } from '../features.ts'
 import { type Mahalanobis, SMALLEST_NORM } from './detector.ts'
 
@@ -38,6 +38,9 @@ const SMALLEST_SHRINKAGE = 1e-6
 /** Added to every variance, as a share of their mean: a unit that is dead in all samples must not divide by zero. */
 const VARIANCE_FLOOR = 1e-6
 
+/** What float16 holds. */
+const LARGEST_MEAN = 65504
+
 const refuse = (expected: string, got: string, hint?: string): never => {
   throw new HardpackError('INVALID_ARGUMENT', `A Mahalanobis fit expected ${expected}, got ${got}.`, { hint })
 }
@@ -65,7 +68,10 @@ function normalise({ rows, columns, data }: Features): Features {
   for (let row = 0; row < rows; row++) {
     const values = data.subarray(row * columns, (row + 1) * columns)
     const norm = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
-    divided.set(values.map((value) => value / Math.max(norm, SMALLEST_NORM)), row * columns)
+    divided.set(
+      values.map((value) => value / Math.max(norm, SMALLEST_NORM)),
+      row * columns,
+    )
   }
   return { rows, columns, data: divided }
 }
@@ -175,7 +181,15 @@ export function fitMahalanobis(features: Features, labels?: Labels, options: Mah
       for (let i = 0; i < columns; i++) {
         sum += moments.classMeans[c * columns + i] * inverseScale[i] * vectors[i * rank + j]
       }
-      means[c * rank + j] = toFloat16(sum * whitening[j])
+      const mean = sum * whitening[j]
+      if (!(Math.abs(mean) <= LARGEST_MEAN)) {
+        refuse(
+          `class means within ${LARGEST_MEAN} standard deviations`,
+          `${mean} for "${names[c]}"`,
+          'Leave out the layer that is constant within classes.',
+        )
+      }
+      means[c * rank + j] = toFloat16(mean)
     }
   }
   return {
