@@ -5,10 +5,10 @@
  */
 
 import { betaBinomialBand, requiredSamples } from '../../detectors/calibrate/beta-band.ts'
+import { auroc, clopperPearson, type Rate, type RocCurve, rocCurve, tnrAtTpr } from '../../detectors/metrics/index.ts'
 import { type CallOptions, HardpackError } from '../core/index.ts'
 import type { SampleSet } from '../pack/samples/sample-set.ts'
 import { changedSamples, type PictureChange } from './changes.ts'
-import { auroc, clopperPearson, rocCurve, tnrAtTpr } from './draft-metrics.ts'
 import type {
   Action,
   CleanResult,
@@ -178,22 +178,28 @@ function detectionRows(normal: Judged, judged: Judged, alphas: readonly number[]
     if (reference?.ran !== normal.count || column.ran !== judged.count) return row
     return {
       ...row,
-      auroc: measured(auroc(clean, other)),
-      tnrAtTpr95: measured(tnrAtTpr(clean, other, 0.95)),
+      auroc: areaOf(clean, other),
+      tnrAtTpr95: measured(tnrAtTpr(clean, other)),
       roc: thinned(rocCurve(clean, other)),
     }
   })
 }
 
-const measured = ({ value, low, high }: Measured): Measured => ({ value, low, high })
+function areaOf(clean: Float64Array, other: Float64Array): Measured {
+  const { auroc: value, low, high } = auroc(clean, other)
+  return { value, low, high }
+}
+
+const measured = ({ rate, low, high }: Rate): Measured => ({ value: rate, low, high })
 
 /** Leaves out points that lie closer to the last one kept than a line is wide, in both scales that a chart may use. */
-function thinned(points: readonly (readonly [number, number])[]): [number, number][] {
+function thinned({ falseAlarms, detections }: RocCurve): [number, number][] {
   const kept: [number, number][] = []
-  for (const [i, [x, y]] of points.entries()) {
+  for (const [i, x] of falseAlarms.entries()) {
+    const y = detections[i]
     const [lastX, lastY] = kept.at(-1) ?? [-1, -1]
     const isNear = x - lastX < 0.005 && y - lastY < 0.005 && x < lastX * 1.05
-    if (!isNear || i === points.length - 1) kept.push([x, y])
+    if (!isNear || i === falseAlarms.length - 1) kept.push([x, y])
   }
   return kept
 }
