@@ -4,11 +4,11 @@
  * any data. Each sample draws from its own random stream, so it does not matter how samples are batched.
  */
 
-import { decode, encode } from 'jpeg-js'
 import { type Rng, rng } from '../core/index.ts'
 import type { PictureFormat } from '../pack/samples/preprocess.ts'
 import { resize } from '../pack/samples/resize.ts'
 import { changed, type SampleSet } from '../pack/samples/sample-set.ts'
+import { jpegLoss } from './jpeg-loss.ts'
 
 /** The size of a picture: what a change needs to know of its format. */
 export type Size = Pick<PictureFormat, 'height' | 'width' | 'channels'>
@@ -33,7 +33,7 @@ export const SHIFTS: readonly PictureChange[] = [
   { name: 'blur, σ 0.7 px', change: (pixels, size) => blur(pixels, size, 0.7) },
   { name: 'noise, σ 5 %', change: (pixels, _, random) => addNoise(pixels, 0.05 * 255, random) },
   { name: 'moved by 2 px', change: (pixels, size, random) => move(pixels, size, 2, random.below(4)) },
-  { name: 'JPEG, quality 60', change: (pixels, size) => throughJpeg(pixels, size, 60) },
+  { name: 'JPEG, quality 60', change: (pixels, size) => jpegLoss(pixels, size, 60) },
 ]
 
 export const OUTLIERS: readonly PictureChange[] = [
@@ -101,15 +101,6 @@ function move(pixels: Float64Array, { height, width, channels }: Size, by: numbe
     const fromY = Math.max(0, Math.min(height - 1, y + dy))
     return pixels[(fromY * width + fromX) * channels + (at % channels)]
   })
-}
-
-function throughJpeg(pixels: Float64Array, { height, width, channels }: Size, quality: number): Float64Array {
-  const data = new Uint8ClampedArray(height * width * 4).fill(255)
-  for (let i = 0; i < height * width; i++) {
-    for (let c = 0; c < 3; c++) data[4 * i + c] = pixels[i * channels + (channels === 1 ? 0 : c)]
-  }
-  const decoded = decode(encode({ width, height, data }, quality).data, { useTArray: true }).data
-  return pixels.map((_, at) => decoded[4 * Math.floor(at / channels) + (at % channels)])
 }
 
 /** By a quarter turn, clockwise; a picture that is not square is brought to its own size again. */

@@ -29,7 +29,7 @@ interface Tick {
   readonly text: string
 }
 
-function axes(frame: Frame, x: readonly Tick[], y: readonly Tick[], xTitle: string, yTitle: string): Markup {
+function axes(frame: Frame, x: readonly Tick[], y: readonly Tick[], xTitle: string, yTitle?: string): Markup {
   const { left, top, right, bottom } = frame
   const middle = fixed((top + bottom) / 2)
   return html`<g class="grid">${y.map(({ at }) => html`<line x1="${left}" x2="${right}" y1="${fixed(at)}" y2="${fixed(at)}"/>`)}</g>
@@ -37,7 +37,7 @@ function axes(frame: Frame, x: readonly Tick[], y: readonly Tick[], xTitle: stri
 ${x.map(({ at, text }) => html`<line x1="${fixed(at)}" x2="${fixed(at)}" y1="${bottom}" y2="${bottom + 4}"/><text x="${fixed(at)}" y="${bottom + 16}" text-anchor="middle">${text}</text>`)}
 ${y.map(({ at, text }) => html`<text x="${left - 7}" y="${fixed(at + 3.5)}" text-anchor="end">${text}</text>`)}
 <text class="title" x="${fixed((left + right) / 2)}" y="${bottom + 34}" text-anchor="middle">${xTitle}</text>
-<text class="title" transform="translate(12 ${middle}) rotate(-90)" text-anchor="middle">${yTitle}</text></g>`
+${yTitle !== undefined && html`<text class="title" transform="translate(12 ${middle}) rotate(-90)" text-anchor="middle">${yTitle}</text>`}</g>`
 }
 
 const percentTick = (share: number): string => `${Number((100 * share).toPrecision(6))} %`
@@ -61,7 +61,7 @@ export function rocChart(
   { detectors, alphas, logFrom }: RocOptions,
 ): Markup {
   const width = 430
-  const frame = { left: 52, top: 10, right: width - 14, bottom: 290 }
+  const frame = { left: 52, top: 10, right: width - 22, bottom: 290 }
   const range = [frame.left, frame.right]
   const x = logFrom === undefined ? scaleLinear([0, 1], range) : scaleLog([logFrom, 1], range)
   const y = scaleLinear([0, 1], [frame.bottom, frame.top])
@@ -105,8 +105,8 @@ ${curves.map(({ colour, roc }) => html`<path class="curve ${colour}" d="${path(r
 
 /** The scores of clean inputs (grey) against those of a set (coloured), as shares of each. */
 export function histogramChart(histogram: Histogram, title: string, xTitle: string, colour: string): Markup {
-  const width = 280
-  const frame = { left: 46, top: 24, right: width - 10, bottom: 150 }
+  const width = 320
+  const frame = { left: 42, top: 42, right: width - 12, bottom: 176 }
   const { edges } = histogram
   const shares = (counts: readonly number[]): number[] => {
     const total = counts.reduce((sum, count) => sum + count, 0)
@@ -130,14 +130,13 @@ export function histogramChart(histogram: Histogram, title: string, xTitle: stri
   const format = x.tickFormat(4)
   const yTicks = y.ticks(3)
   const yFormat = y.tickFormat(3, '~%')
-  return html`<svg viewBox="0 0 ${width} 190" role="img" aria-label="Histogram: ${title}">
-<text class="name" x="${frame.left}" y="13">${title}</text>
+  return html`<svg viewBox="0 0 ${width} 216" role="img" aria-label="Histogram: ${title}">
+<text class="name" x="0" y="13">${title}</text><text class="unit" x="0" y="29">share of inputs</text>
 ${axes(
   frame,
   x.ticks(4).map((tick) => ({ at: x(tick), text: format(tick) })),
   yTicks.map((tick) => ({ at: y(tick), text: yFormat(tick).replace('%', ' %') })),
   xTitle,
-  'share of inputs',
 )}
 <path class="clean" d="${filled(steps(clean)) ?? ''}"/>
 <path class="fill ${colour}" d="${filled(steps(other)) ?? ''}"/>

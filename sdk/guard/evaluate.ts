@@ -5,23 +5,24 @@
  */
 
 import { betaBinomialBand, requiredSamples } from '../../detectors/calibrate/beta-band.ts'
+import { auroc, clopperPearson, type Rate, type RocCurve, rocCurve, tnrAtTpr } from '../../detectors/metrics/index.ts'
 import { type CallOptions, HardpackError } from '../core/index.ts'
 import type { SampleSet } from '../pack/samples/sample-set.ts'
 import { changedSamples, type PictureChange } from './changes.ts'
-import { auroc, clopperPearson, rocCurve, tnrAtTpr } from './draft-metrics.ts'
-import type {
-  Action,
-  CleanResult,
-  CleanRow,
-  DetectionRow,
-  Evaluation,
-  Example,
-  Interval,
-  Measured,
-  SetResult,
-  SetSummary,
-  ShareAtAlpha,
-  ShiftResult,
+import {
+  type Action,
+  type CleanResult,
+  type CleanRow,
+  COMBINED,
+  type DetectionRow,
+  type Evaluation,
+  type Example,
+  type Interval,
+  type Measured,
+  type SetResult,
+  type SetSummary,
+  type ShareAtAlpha,
+  type ShiftResult,
 } from './evaluation.ts'
 import { histogramOf } from './histogram.ts'
 import { type Column, type Judge, type Judged, judgeAll } from './judged.ts'
@@ -46,7 +47,7 @@ export interface EvaluateOptions extends CallOptions {
   readonly calibrated?: number
   /** Samples a batch; 64 unless told. */
   readonly batch?: number
-  /** Examples a set; 12 unless told. */
+  /** Examples a set; 10 unless told. */
   readonly examples?: number
   /** Of the shifts; 0 unless told. */
   readonly seed?: number
@@ -55,6 +56,8 @@ export interface EvaluateOptions extends CallOptions {
 const ALPHAS = [0.05, 0.01]
 const CONFIDENCE = 0.95
 const BAND = 0.99
+/** Few: p-values are multiples of 1/(n + 1), far apart on the logarithmic side that matters. */
+const COMBINED_BINS = 12
 
 /**
  * Evaluates a guard on sets of samples.
@@ -69,7 +72,7 @@ export async function evaluateGuard(
   { clean, ood = {}, attacked = {}, shifts = [] }: EvaluatedSets,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const { subject, alphas = ALPHAS, calibrated, batch = 64, examples = 12, seed = 0, signal, onProgress } = options
+  const { subject, alphas = ALPHAS, calibrated, batch = 64, examples = 10, seed = 0, signal, onProgress } = options
   checkAlphas(alphas)
   const others = [
     ...Object.entries(ood).map(([name, set]) => ({ name, set, kind: 'ood' as const })),
@@ -173,27 +176,33 @@ function detectionRows(normal: Judged, judged: Judged, alphas: readonly number[]
       detector: column.detector,
       ran: column.ran,
       detected: sharesOf(column, alphas),
-      histogram: histogramOf(clean, other),
+      histogram: histogramOf(clean, other, column.detector === COMBINED ? COMBINED_BINS : undefined),
     }
     if (reference?.ran !== normal.count || column.ran !== judged.count) return row
     return {
       ...row,
-      auroc: measured(auroc(clean, other)),
-      tnrAtTpr95: measured(tnrAtTpr(clean, other, 0.95)),
+      auroc: areaOf(clean, other),
+      tnrAtTpr95: measured(tnrAtTpr(clean, other)),
       roc: thinned(rocCurve(clean, other)),
     }
   })
 }
 
-const measured = ({ value, low, high }: Measured): Measured => ({ value, low, high })
+function areaOf(clean: Float64Array, other: Float64Array): Measured {
+  const { auroc: value, low, high } = auroc(clean, other)
+  return { value, low, high }
+}
+
+const measured = ({ rate, low, high }: Rate): Measured => ({ value: rate, low, high })
 
 /** Leaves out points that lie closer to the last one kept than a line is wide, in both scales that a chart may use. */
-function thinned(points: readonly (readonly [number, number])[]): [number, number][] {
+function thinned({ falseAlarms, detections }: RocCurve): [number, number][] {
   const kept: [number, number][] = []
-  for (const [i, [x, y]] of points.entries()) {
+  for (const [i, x] of falseAlarms.entries()) {
+    const y = detections[i]
     const [lastX, lastY] = kept.at(-1) ?? [-1, -1]
     const isNear = x - lastX < 0.005 && y - lastY < 0.005 && x < lastX * 1.05
-    if (!isNear || i === points.length - 1) kept.push([x, y])
+    if (!isNear || i === falseAlarms.length - 1) kept.push([x, y])
   }
   return kept
 }
@@ -226,7 +235,7 @@ function exampleOf(set: SampleSet, { actions, combined, detectors }: Judged): (i
     for (const column of detectors) {
       if (column.p[index] < least) [detector, least] = [column.detector, column.p[index]]
     }
-    const label = set.labels && (set.classes?.[set.labels[index]] ?? String(set.labels[index]))
+    const label = set.labels && (set.classes?.[set.labels[index]] ?? `class ${set.labels[index]}`)
     const base = { index, name: set.names[index], p: combined.p[index], action: actions[index], detector }
     return label === undefined ? base : { ...base, label }
   }

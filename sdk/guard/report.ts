@@ -75,7 +75,10 @@ const interval = (low: number, high: number): Markup =>
   html`<small>${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}</small>`
 
 const shareCell = ({ share, low, high }: Share): Markup =>
-  html`<td class="n share" style="--v:${share.toFixed(4)}">${percent(share)}${interval(low, high)}</td>`
+  html`<td class="n">${percent(share)}${interval(low, high)}</td>`
+
+const barCell = ({ share, low, high }: Share): Markup =>
+  html`<td class="n"><span class="bar" style="--v:${(100 * share).toFixed(1)}%"></span><span class="v">${percent(share)}</span>${interval(low, high)}</td>`
 
 const measuredCell = (measured: Measured | undefined): Markup =>
   measured
@@ -102,14 +105,14 @@ function overview({ sets, alphas }: Evaluation): Markup | false {
   const row = (set: SetResult): Markup => {
     const combined = combinedOf(set)
     const leader = best(set)
-    return html`<tr><th scope="row">${set.name}</th><td>${KINDS[set.kind]}</td><td class="n">${whole(set.count)}</td>
-${combined?.detected.map(shareCell)}${measuredCell(combined?.auroc)}
-<td>${leader ? html`${leader.detector}, ${percent(leader.auroc?.value ?? 0)}` : '–'}</td></tr>`
+    return html`<tr><th scope="row">${set.name}${set.kind === 'attack' && html`<span class="tag">${KINDS.attack}</span>`}</th><td class="n">${whole(set.count)}</td>
+${combined?.detected.map(barCell)}${measuredCell(combined?.auroc)}
+<td>${leader ? html`${percent(leader.auroc?.value ?? 0)} ${leader.detector}` : '–'}</td></tr>`
   }
   return html`<section>
 <h2>What the guard as a whole finds</h2>
-<p class="soft">Shares of inputs with p ≤ α, with 95 % intervals. The best detector is named by its AUROC; a guard that combines detectors may be below its best one on a set, and above it over all of them.</p>
-<div class="scroll"><table><thead><tr><th>set</th><th>kind</th><th class="n">inputs</th>${alarmHeads(alphas, 'found')}<th class="n">AUROC</th><th>best detector</th></tr></thead>
+<p class="soft">Shares of inputs with p ≤ α, with 95 % intervals. Beside it stands the best detector of each set, by its AUROC: a guard that combines detectors may be below the best one on a set, and above any one over all sets.</p>
+<div class="scroll"><table><thead><tr><th>set</th><th class="n">inputs</th>${alarmHeads(alphas, 'found')}<th class="n">AUROC</th><th>best detector</th></tr></thead>
 <tbody>${sets.map(row)}</tbody></table></div>
 </section>`
 }
@@ -140,7 +143,10 @@ function cleanSection({ clean, alphas, detectors, calibrated }: Evaluation): Mar
   })
   return html`<section>
 <h2>False alarms on clean inputs</h2>
-<p class="soft">${calibration} The dotted line is α; the point is the measured share with its 95 % interval. ${whole(clean.actions.indeterminate)} inputs got no verdict and count as alarms.</p>
+<p class="soft">${calibration} The dotted line is α; the point is the measured share with its 95 % interval.${
+    clean.actions.indeterminate > 0 &&
+    ` ${whole(clean.actions.indeterminate)} inputs got no verdict and count as alarms.`
+  }</p>
 ${tables}
 </section>`
 }
@@ -151,14 +157,14 @@ function shiftSection({ shifts, clean, alphas }: Evaluation): Markup | false {
   const times = (alarm: ShareAtAlpha): Markup => {
     const factor = alarm.share / alarm.alpha
     const text = factor < 10 ? factor.toFixed(1) : factor.toFixed(0)
-    return html`<td class="n ${alarm.low > alarm.alpha ? 'bad' : ''}">${text} ×</td>`
+    return html`<td class="n ${alarm.low > alarm.alpha ? 'bad' : ''}">${text}</td>`
   }
   const row = (name: string, alarms: readonly ShareAtAlpha[], style: string): Markup =>
-    html`<tr class="${style}"><th scope="row">${name}</th>${alarms.map((alarm) => html`${shareCell(alarm)}${times(alarm)}`)}</tr>`
+    html`<tr class="${style}"><th scope="row">${name}</th>${alarms.map((alarm) => html`${barCell(alarm)}${times(alarm)}`)}</tr>`
   return html`<section>
 <h2>False alarms under harmless changes</h2>
-<p class="soft">The same ${whole(clean.count)} clean inputs, each changed as a camera, a lamp or a codec would. A guard ought to accept them as before: α × 1. Shares whose whole interval lies above α are marked.</p>
-<div class="scroll"><table><thead><tr><th>change</th>${alphas.map((alpha) => html`<th class="n">alarms at α ${alpha}</th><th class="n">of α</th>`)}</tr></thead>
+<p class="soft">The same ${whole(clean.count)} clean inputs, each changed as a camera, a lamp or a codec would. A guard ought to accept them as before: 1 times α. Figures are red where the whole interval of the share lies above α.</p>
+<div class="scroll"><table><thead><tr><th>change</th>${alphas.map((alpha) => html`<th class="n">alarms at α ${alpha}</th><th class="n">times α</th>`)}</tr></thead>
 <tbody>${row('none', base, 'whole')}${shifts.map(({ name, alarms }) => row(name, alarms, ''))}</tbody></table></div>
 </section>`
 }

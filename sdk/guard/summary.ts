@@ -19,11 +19,11 @@ export const whole = (count: number): string => count.toLocaleString('en-US')
  * A p-value to two significant digits.
  *
  * @example
- * pText(0.00039984) // '0.0004'
+ * pText(0.00039984) // '0.00040'
  */
 export function pText(p: number): string {
   if (p === 0) return '0'
-  return p < 1e-4 ? p.toExponential(1) : String(Number(p.toPrecision(2)))
+  return p < 1e-4 ? p.toExponential(1) : p.toPrecision(2)
 }
 
 /**
@@ -46,8 +46,11 @@ export function summarise(evaluation: Evaluation): string[] {
       `Under harmless changes, alarms on clean inputs reached ${percent(at(worst.alarms).share)} (${worst.name}).`,
     )
   }
-  return sentences
+  return sentences.map(unbroken)
 }
+
+/** Keeps a number and what it counts on one line. */
+const unbroken = (text: string): string => text.replace(/(?<=[\d=]) (?=%|px|\d)|(?<=[α×ε=σ]) (?=[\d=])/g, '\u00a0')
 
 function cleanSentence({ clean, calibrated }: Evaluation, alpha: number): string {
   const alarms = clean.rows.find(({ detector }) => detector === COMBINED)?.alarms.find((share) => share.alpha === alpha)

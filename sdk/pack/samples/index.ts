@@ -10,7 +10,7 @@ import { isIdxName } from './idx.ts'
 import type { Preprocess } from './preprocess.ts'
 import { type SampleSet, shuffled, subset } from './sample-set.ts'
 
-export { type Picture, pngOf } from './picture.ts'
+export { decodePicture, type Picture, pngOf } from './picture.ts'
 export { type PictureFormat, type Preprocess, parsePreprocess, pictureFormat } from './preprocess.ts'
 export { changed, checkCount, type SampleSet, split, subset, tensorSamples } from './sample-set.ts'
 
