@@ -1,6 +1,6 @@
 /** Attributes of a node as plain values. */
 
-import type { AttributeProto, NodeProto } from '../proto.ts'
+import type { AttributeProto, Int64, NodeProto } from '../proto.ts'
 
 const find = (node: NodeProto, name: string): AttributeProto | undefined =>
   node.attribute.find((attribute) => attribute.name === name)
@@ -9,7 +9,11 @@ export const intOf = (node: NodeProto, name: string, absent: number): number => 
 
 export const floatOf = (node: NodeProto, name: string, absent: number): number => find(node, name)?.f ?? absent
 
-export const intsOf = (node: NodeProto, name: string): number[] | undefined => find(node, name)?.ints.map(Number)
+/** An integer as a number; those of `Slice` may lie at the ends of int64, past which nothing changes. */
+const clamped = (value: Int64): number =>
+  Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
+
+export const intsOf = (node: NodeProto, name: string): number[] | undefined => find(node, name)?.ints.map(clamped)
 
 export const floatsOf = (node: NodeProto, name: string): number[] | undefined => find(node, name)?.floats
 
