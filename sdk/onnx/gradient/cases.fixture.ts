@@ -313,7 +313,10 @@ const shape: Case[] = [
 const indexing: Case[] = [
   single('Slice', 'steps', { x: [5, 6], weights: { s: [1n, -1n], e: [5n, -7n], a: [0n, 1n], t: [2n, -2n] } }),
   single('Slice', 'of opset 9', { opset: 9, attributes: { axes: [1], starts: [1], ends: [-1] } }),
-  single('Slice', 'of opset 9, to the end', { opset: 9, attributes: { axes: [1], starts: [1], ends: [2n ** 63n - 1n] } }),
+  single('Slice', 'of opset 9, to the end', {
+    opset: 9,
+    attributes: { axes: [1], starts: [1], ends: [2n ** 63n - 1n] },
+  }),
   single('Gather', 'with repeats', { weights: { i: [2n, 0n, 2n] }, attributes: { axis: 1 } }),
   single('GatherElements', '', {
     x: [3, 4],
