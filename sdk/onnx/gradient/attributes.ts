@@ -1,0 +1,23 @@
+/** Attributes of a node as plain values. */
+
+import type { AttributeProto, Int64, NodeProto } from '../proto.ts'
+
+const find = (node: NodeProto, name: string): AttributeProto | undefined =>
+  node.attribute.find((attribute) => attribute.name === name)
+
+export const intOf = (node: NodeProto, name: string, absent: number): number => Number(find(node, name)?.i ?? absent)
+
+export const floatOf = (node: NodeProto, name: string, absent: number): number => find(node, name)?.f ?? absent
+
+/** An integer as a number; those of `Slice` may lie at the ends of int64, past which nothing changes. */
+const clamped = (value: Int64): number =>
+  Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
+
+export const intsOf = (node: NodeProto, name: string): number[] | undefined => find(node, name)?.ints.map(clamped)
+
+export const floatsOf = (node: NodeProto, name: string): number[] | undefined => find(node, name)?.floats
+
+export function textOf(node: NodeProto, name: string, absent: string): string {
+  const attribute = find(node, name)
+  return attribute ? new TextDecoder().decode(attribute.s) : absent
+}
