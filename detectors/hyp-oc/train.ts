@@ -134,7 +134,7 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
   }
   throwIfAborted(signal)
 
-  const whitening = fitWhitening(features, Math.min(largestRank, Math.floor(rows / 4)))
+  const whitening = fitWhitening(features, Math.min(largestRank, rows - 1))
   const samples = whiten(whitening, features)
   const { rank } = whitening
   const shape: NetworkShape = { sizes: [2 * rank, HIDDEN, EMBEDDING], curvature: CURVATURE, radius: RADIUS }
