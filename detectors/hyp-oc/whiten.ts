@@ -1,23 +1,22 @@
 /**
- * Whitening: the leading eigen-directions of the covariance, each scaled to variance 1. Isotropic pseudo-negatives make
- * sense only in coordinates where genuine samples are isotropic too.
+ * Whitening: the leading eigen-directions of the covariance, each scaled to variance 1, or less where it hardly varies.
+ * Isotropic pseudo-negatives make sense only in coordinates where genuine samples are isotropic too.
  */
 
 import { HardpackError } from '../../sdk/core/index.ts'
 import { classMoments, leadingEigenpairs, tiedCovariance } from '../covariance.ts'
 import type { Features } from '../features.ts'
 
-/**
- * Added to every variance, as a share of the mean variance over columns. Directions that hardly vary, such as units that never
- * fire, stay small instead of being the first thing that a network learns; with few samples it also keeps the estimate sane.
- */
-const SHRINKAGE = 0.01
+/** Added to every variance, as a share of the mean variance of a column: units that never fire are not blown up. */
+const SHRINKAGE = 1e-3
 
 export interface Whitening {
   readonly mean: Float64Array
   readonly rank: number
   /** rank × columns. */
   readonly matrix: Float64Array
+  /** Standard deviation of each direction after whitening, up to 1. */
+  readonly deviations: Float64Array
 }
 
 /**
@@ -40,11 +39,13 @@ export function fitWhitening(features: Features, largestRank: number): Whitening
   const rank = Math.min(largestRank, columns)
   const { values, vectors } = leadingEigenpairs(covariance, rank)
   const matrix = new Float64Array(rank * columns)
+  const deviations = new Float64Array(rank)
   for (let k = 0; k < rank; k++) {
     const scale = 1 / Math.sqrt(values[k] + (SHRINKAGE * trace) / columns)
+    deviations[k] = scale * Math.sqrt(Math.max(values[k], 0))
     for (let i = 0; i < columns; i++) matrix[k * columns + i] = scale * vectors[i * rank + k]
   }
-  return { mean: moments.mean, rank, matrix }
+  return { mean: moments.mean, rank, matrix, deviations }
 }
 
 /** rows × rank: the whitened samples. */
