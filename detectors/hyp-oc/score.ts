@@ -55,10 +55,12 @@ export function featureLimit({ whitening, columns }: HypOc): number {
 
 const clamp = (value: number, limit: number): number => Math.min(Math.max(value, -limit), limit)
 
-function product(weights: Float32Array, x: ArrayLike<number>): Float64Array {
+function product(weights: Float32Array, x: Float64Array): Float64Array {
   const y = new Float64Array(weights.length / x.length)
   for (let row = 0, at = 0; row < y.length; row++) {
-    for (let i = 0; i < x.length; i++, at++) y[row] += weights[at] * x[i]
+    let sum = 0
+    for (let i = 0; i < x.length; i++, at++) sum += weights[at] * x[i]
+    y[row] = sum
   }
   return y
 }
@@ -79,7 +81,12 @@ export function scoreHypOc(model: HypOc, features: Features): Float64Array {
   return Float64Array.from({ length: features.rows }, (_, row) => {
     for (let i = 0; i < columns; i++) centred[i] = clamp(features.data[row * columns + i] - mean[i], limit)
     const z = product(whitening, centred).map((value) => clamp(value, Z_LIMIT))
-    let u = Float64Array.from([...z, ...z.map((value) => value * value)])
+    let u = new Float64Array(2 * z.length)
+    u.set(z)
+    u.set(
+      z.map((value) => value * value),
+      z.length,
+    )
     layers.forEach(({ weights, bias }, layer) => {
       u = product(weights, u).map((value, i) => value + bias[i])
       if (layer < layers.length - 1) u = u.map((value) => Math.max(value, 0))

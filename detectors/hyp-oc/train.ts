@@ -134,9 +134,9 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
   }
   throwIfAborted(signal)
 
-  const whitening = fitWhitening(features, Math.min(largestRank, Math.floor(rows / 4)))
+  const whitening = fitWhitening(features, Math.min(largestRank, rows - 1))
   const samples = whiten(whitening, features)
-  const { rank } = whitening
+  const { rank, deviations } = whitening
   const shape: NetworkShape = { sizes: [2 * rank, HIDDEN, EMBEDDING], curvature: CURVATURE, radius: RADIUS }
   const random = rng(seed)
   const parameters = initialParameters(shape, random)
@@ -161,7 +161,7 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
       for (let i = 0; i < rank; i++) mean[i] += ((1 - KEEP) * sample[i]) / BATCH
     }
     for (let row = BATCH; row < 2 * BATCH; row++) {
-      for (let i = 0; i < rank; i++) z[i] = mean[i] + SPREAD * normal(random)
+      for (let i = 0; i < rank; i++) z[i] = mean[i] + SPREAD * deviations[i] * normal(random)
       writeInput(batch, row, z)
     }
     lossAndGradient(shape, parameters, batch, BATCH, PAIR_WEIGHT, gradient)
