@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Model, makeNode, makeTensor, makeValue } from '../../sdk/onnx/index.ts'
+import { type Model, makeNode, makeValue } from '../../sdk/onnx/index.ts'
 import { adaptive, pgd } from './index.ts'
 import { blackBox, digits, mnistModel, mnistOracle, RANGE, rate } from './mnist.fixture.ts'
 

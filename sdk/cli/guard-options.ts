@@ -62,7 +62,8 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
   const options = { input, preprocess: preprocess === undefined ? undefined : parsePreprocess(preprocess) }
   const clean = await openSamples(path, options)
   const fitPath = text(args, 'fit')
-  const [fit, calibrate] = fitPath === undefined ? split(clean, [0.5, 0.5]) : [await openSamples(fitPath, options), clean]
+  const [fit, calibrate] =
+    fitPath === undefined ? split(clean, [0.5, 0.5]) : [await openSamples(fitPath, options), clean]
   const [second, encoder] = await Promise.all(
     ['second', 'encoder'].map(async (name) => {
       const file = text(args, name)
@@ -78,7 +79,8 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
     range: clean.format && pixelRange(clean.format),
   }
   const band = numbers(args, 'band')
-  if (band && band.length !== 2) throw new UsageError(`--band expected two p-values such as 0.01,0.5, got ${band.length}.`)
+  if (band && band.length !== 2)
+    throw new UsageError(`--band expected two p-values such as 0.01,0.5, got ${band.length}.`)
   const taps = text(args, 'taps')?.split(',')
   const given = Object.entries({
     flag: number(args, 'flag'),

@@ -5,15 +5,7 @@ import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
 import type { Tensor } from '../core/index.ts'
-import {
-  ATTACKS,
-  type AttackName,
-  imagesOf,
-  labelsOf,
-  openVictim,
-  runAttack,
-  type Victim,
-} from '../guard/attack.ts'
+import { ATTACKS, type AttackName, imagesOf, labelsOf, openVictim, runAttack, type Victim } from '../guard/attack.ts'
 import { changedSamples, OUTLIERS, SHIFTS } from '../guard/changes.ts'
 import { type EvaluatedSets, evaluateGuard } from '../guard/evaluate.ts'
 import type { Judgement } from '../guard/judged.ts'
@@ -21,13 +13,13 @@ import { evaluationPictures } from '../guard/pictures.ts'
 import { evaluationReport } from '../guard/report.ts'
 import { attackedFrames } from '../guard/stream.ts'
 import { summarise } from '../guard/summary.ts'
-import { evaluationTable } from '../guard/table.ts'
 import { open } from '../node.ts'
 import { fileSource, writeWhole } from '../pack/file.ts'
 import { openSamples, parsePreprocess, type SampleSet, subset, tensorSamples } from '../pack/samples/index.ts'
 import type { Model } from '../run/model.ts'
 import { chromiumTargets } from './chromium-target.ts'
 import { type Arguments, type Command, type Io, pairs, text, UsageError } from './command.ts'
+import { evaluationTable } from './evaluation-table.ts'
 import { KEY_HELP, trustArgument } from './keys.ts'
 
 export const guardCommand: Command = {
@@ -146,7 +138,8 @@ function judgeOf(model: Model): (batch: Tensor) => Promise<readonly Judgement[]>
   const [input] = model.inputs
   return async (batch) => {
     const { verdicts } = await model.run({ [input.name]: batch })
-    if (!verdicts) throw new UsageError('expected a package with a guard, got one without. Pack the model with --calibrate.')
+    if (!verdicts)
+      throw new UsageError('expected a package with a guard, got one without. Pack the model with --calibrate.')
     return verdicts
   }
 }
@@ -174,7 +167,12 @@ async function attackedSets(
   const stream = number(args, 'stream')
   const sets: Record<string, SampleSet> = {}
   for (const name of attacks) {
-    const result = await runAttack(name, victim, images, labels, { epsilon, threshold, signal: io.signal, onProgress: io.onProgress })
+    const result = await runAttack(name, victim, images, labels, {
+      epsilon,
+      threshold,
+      signal: io.signal,
+      onProgress: io.onProgress,
+    })
     const all: Tensor = { dtype: 'float32', shape: [count, ...shape], data: result.adversarial.data }
     const successes = labels.reduce<number[]>((list, _, i) => (result.success[i] ? [...list, i] : list), [])
     io.note(`${name}: led the model astray on ${successes.length} of ${count} samples.`)
@@ -207,7 +205,8 @@ function number(args: Arguments, name: string): number | undefined {
   const value = text(args, name)
   if (value === undefined) return undefined
   const parsed = Number(value)
-  if (value.trim() === '' || !(parsed > 0)) throw new UsageError(`--${name} expected a positive number, got "${value}".`)
+  if (value.trim() === '' || !(parsed > 0))
+    throw new UsageError(`--${name} expected a positive number, got "${value}".`)
   return parsed
 }
 

@@ -53,7 +53,11 @@ const toWire = (tensor: Tensor): WireTensor => ({
 })
 
 const fromWire = ({ dtype, shape, base64 }: WireTensor): Tensor =>
-  tensorOf(dtype, shape, Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)))
+  tensorOf(
+    dtype,
+    shape,
+    Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)),
+  )
 
 const mapped = <A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
@@ -74,7 +78,9 @@ const page: TargetPage = {
 
   create: (name, url, external, optimization) =>
     answer(async () => {
-      const externalData = await Promise.all(external.map(async ({ path, url }) => ({ path, data: await fetched(url) })))
+      const externalData = await Promise.all(
+        external.map(async ({ path, url }) => ({ path, data: await fetched(url) })),
+      )
       const graph = { model: await fetched(url), ...(externalData.length > 0 ? { externalData } : {}) }
       const session = await TARGETS[name].create(graph, { optimization })
       const { inputs, outputs } = session

@@ -19,7 +19,8 @@ import {
 import { node } from '../../targets/node.ts'
 import type { Session } from '../../targets/types.ts'
 import { type CallOptions, HardpackError, messageOf, type Source } from '../core/index.ts'
-import { inputGradient, readModel, writeModel } from '../onnx/index.ts'
+import { inputGradient } from '../onnx/gradient/index.ts'
+import { readModel, writeModel } from '../onnx/index.ts'
 import type { SampleSet } from '../pack/samples/index.ts'
 import { unpackGraphs, type VerifyOptions } from '../pack/verify.ts'
 

@@ -36,7 +36,8 @@ export interface GuardData {
 /** The data, or in one sentence what is missing. */
 export async function guardData(): Promise<GuardData | string> {
   const folder = dataFolder()
-  if (folder === undefined) return 'HARDPACK_DATA expected a folder of models and data sets, got none: nothing to measure.'
+  if (folder === undefined)
+    return 'HARDPACK_DATA expected a folder of models and data sets, got none: nothing to measure.'
   const own = join(folder, 'fashion-mnist')
   const train = [own, DEBIAN].map((from) => join(from, 'train-images-idx3-ubyte.gz')).find((path) => existsSync(path))
   if (train === undefined) {

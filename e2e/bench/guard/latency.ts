@@ -4,11 +4,11 @@
  */
 
 import { join } from 'node:path'
-import { signatureOf } from '../../../sdk/onnx/index.ts'
+import { changedSamples } from '../../../sdk/guard/changes.ts'
 import { open } from '../../../sdk/node.ts'
+import { signatureOf } from '../../../sdk/onnx/index.ts'
 import { pack } from '../../../sdk/pack/pack.ts'
 import { openSamples, type Preprocess, type SampleSet } from '../../../sdk/pack/samples/index.ts'
-import { changedSamples } from '../../../sdk/guard/changes.ts'
 import { node } from '../../../targets/node.ts'
 import { dataFolder } from '../environment.ts'
 import { median } from '../weights/median.ts'
@@ -60,7 +60,11 @@ export async function latencyOf(data: GuardData, name: string, preprocess: Prepr
   const model = await data.model(name)
   const samples = await photographs(model, preprocess)
   const plain = await pack(model, { name, effort: 'fast' })
-  const guarded = await pack(model, { name, effort: 'fast', guard: { fit: half(samples, 0), calibrate: half(samples, 1) } })
+  const guarded = await pack(model, {
+    name,
+    effort: 'fast',
+    guard: { fit: half(samples, 0), calibrate: half(samples, 1) },
+  })
   const target = () => node({ threads: 1 })
   const models = await Promise.all(
     [plain, guarded].map(({ bytes }) => open(bytes, { targets: [target()], trust: 'unsigned' })),

@@ -1,9 +1,9 @@
 /** The guarded packages of `bench:guard`, and what opens and scores them. */
 
-import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
 import { open } from '../../../sdk/node.ts'
 import type { DetectorChoice } from '../../../sdk/pack/guard/choice.ts'
 import { type PackResult, pack } from '../../../sdk/pack/pack.ts'
+import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
 import type { Model } from '../../../sdk/run/model.ts'
 import { node } from '../../../targets/node.ts'
 import type { Target } from '../../../targets/types.ts'
@@ -34,7 +34,10 @@ export interface Scored {
 export async function scoreSet(model: Model, set: SampleSet, note: (done: number) => void = () => {}): Promise<Scored> {
   const names = model.report().guard?.detectors.map(({ name }) => name) ?? []
   const column = (): Float64Array => new Float64Array(set.count).fill(Number.NaN)
-  const scored = { p: column(), detectors: Object.fromEntries(names.map((name) => [name, { p: column(), scores: column() }])) }
+  const scored = {
+    p: column(),
+    detectors: Object.fromEntries(names.map((name) => [name, { p: column(), scores: column() }])),
+  }
   const [input] = model.inputs
   for (let start = 0; start < set.count; start += BATCH) {
     note(start)

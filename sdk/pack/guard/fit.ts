@@ -13,7 +13,7 @@ import { chooseTaps, columnsOf, type Tap, tapCandidates, tapHead, tapLayout } fr
 import type { Target } from '../../../targets/types.ts'
 import type { GuardDetector, GuardEntry, GuardParameter } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError, onnxOf } from '../../core/index.ts'
-import { appendToFile, Fragment, makeValue, type Model, opsetOf } from '../../onnx/index.ts'
+import { appendToFile, Fragment, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
 import { LOGITS_INPUT } from '../../run/guard/passes.ts'
 import type { GraphFile } from '../graphs.ts'
 import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
@@ -45,9 +45,13 @@ export async function fitGuard(
   call: CallOptions,
 ): Promise<Fitted> {
   if (main.inputs.length !== 1) {
-    throw new HardpackError('UNSUPPORTED_MODEL', `A guard expected a model with one input, got ${main.inputs.length}.`, {
-      hint: 'Fold the other inputs into the model as constants.',
-    })
+    throw new HardpackError(
+      'UNSUPPORTED_MODEL',
+      `A guard expected a model with one input, got ${main.inputs.length}.`,
+      {
+        hint: 'Fold the other inputs into the model as constants.',
+      },
+    )
   }
   const choices = options.detectors ?? DEFAULT_DETECTORS
   const cheap = choices.filter(isCheap)
@@ -207,7 +211,11 @@ function mahalanobisDetectors(
   const { fragment, taps, features, samples } = context
   const layout = tapLayout(taps)
   const parts =
-    variant === 'per-layer' ? layout : variant === 'last-layer' ? layout.slice(-1) : [{ value: '', start: 0, end: samples.features.columns }]
+    variant === 'per-layer'
+      ? layout
+      : variant === 'last-layer'
+        ? layout.slice(-1)
+        : [{ value: '', start: 0, end: samples.features.columns }]
   const { rows, labels, classes } = samples.labelled
   const all = rowsOf(samples.features, rows)
   return parts.map(({ value, start, end }) => {
@@ -246,7 +254,11 @@ function detector(
   { fragment }: FitContext,
   kind: string,
   score: string,
-  { name = kind, parameters = {}, twoSided = false }: { name?: string; parameters?: Record<string, string>; twoSided?: boolean } = {},
+  {
+    name = kind,
+    parameters = {},
+    twoSided = false,
+  }: { name?: string; parameters?: Record<string, string>; twoSided?: boolean } = {},
 ): GuardDetector {
   const output = fragment.node('Identity', [score], {}, `hardpack.score.${name}`)
   return { name, kind, tier: 0, score: output, twoSided, parameters: parameterList(parameters) }
@@ -258,7 +270,11 @@ export function parameterList(parameters: Readonly<Record<string, string>>): Gua
 }
 
 /** The model with its cheap detectors: the first tier. */
-function guardedGraph(main: GraphFile, { fragment, samples, logits }: FitContext, detectors: readonly GuardDetector[]): GraphFile {
+function guardedGraph(
+  main: GraphFile,
+  { fragment, samples, logits }: FitContext,
+  detectors: readonly GuardDetector[],
+): GraphFile {
   const [batch] = main.inputs[0].shape
   const scores = detectors.map(({ score }) => ({ name: score, dtype: 'float32' as const, shape: [batch] }))
   const added = [{ name: logits, dtype: 'float32' as const, shape: [batch, samples.logits] }, ...scores]

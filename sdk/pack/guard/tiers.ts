@@ -14,6 +14,11 @@ export interface Tier {
 
 export type TierChoice = Extract<DetectorChoice, { kind: 'feature-squeezing' | 'second-opinion' | 'beyond' }>
 
-export async function tierOf(choice: TierChoice, _context: FitContext, _options: GuardOptions, _call: CallOptions): Promise<Tier> {
+export async function tierOf(
+  choice: TierChoice,
+  _context: FitContext,
+  _options: GuardOptions,
+  _call: CallOptions,
+): Promise<Tier> {
   throw new HardpackError('UNSUPPORTED_MODEL', choice.kind)
 }
