@@ -12,7 +12,6 @@ import type { Judgement } from '../guard/judged.ts'
 import { evaluationPictures } from '../guard/pictures.ts'
 import { evaluationReport } from '../guard/report.ts'
 import { attackedFrames } from '../guard/stream.ts'
-import { summarise } from '../guard/summary.ts'
 import { open } from '../node.ts'
 import { fileSource, writeWhole } from '../pack/file.ts'
 import { openSamples, parsePreprocess, type SampleSet, subset, tensorSamples } from '../pack/samples/index.ts'
@@ -120,10 +119,7 @@ async function report(model: Model, sets: EvaluatedSets, args: Arguments, io: Io
     onProgress: io.onProgress,
   })
   if (io.json) io.out(JSON.stringify(evaluation))
-  else {
-    io.out(evaluationTable(evaluation))
-    for (const sentence of summarise(evaluation)) io.out(sentence)
-  }
+  else io.out(evaluationTable(evaluation))
   const file = text(args, 'report')
   if (file !== undefined) {
     const page = evaluationReport(evaluation, await evaluationPictures(evaluation, sets, { signal: io.signal }))
@@ -174,7 +170,7 @@ async function attackedSets(
       onProgress: io.onProgress,
     })
     const all: Tensor = { dtype: 'float32', shape: [count, ...shape], data: result.adversarial.data }
-    const successes = labels.reduce<number[]>((list, _, i) => (result.success[i] ? [...list, i] : list), [])
+    const successes = Array.from(result.success.keys()).filter((i) => result.success[i])
     io.note(`${name}: led the model astray on ${successes.length} of ${count} samples.`)
     const made = tensorSamples(name, all, clean.format)
     if (successes.length > 0) sets[name] = subset(made, successes)
