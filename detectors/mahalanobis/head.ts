@@ -4,8 +4,8 @@
  * float32 would lose the digits that matter where classes lie far apart.
  */
 
-import type { Fragment } from '../../sdk/onnx/index.ts'
-import { float } from '../../sdk/onnx/index.ts'
+import { HardpackError } from '../../sdk/core/index.ts'
+import { type Fragment, float } from '../../sdk/onnx/index.ts'
 import { backgroundWhitening, type Mahalanobis, SMALLEST_NORM, widen } from './detector.ts'
 
 /** A float16 constant, widened on the device: half the bytes in the package. */
@@ -23,9 +23,25 @@ function normalise(fragment: Fragment, features: string): string {
   return fragment.node('Div', [features, norm])
 }
 
+/**
+ * Names of values that hold what `addClass` changes, where these are inputs of the graph: float32 basis `[columns, rank]`,
+ * whitening `[rank, rank]` and means `[classes, rank]`, as `roomFeeds` gives them.
+ */
+export interface RoomInputs {
+  readonly basis: string
+  readonly whitening: string
+  readonly means: string
+}
+
 /** z less the mean of the nearest class. */
-function fromNearest(detector: Mahalanobis, fragment: Fragment, z: string): string {
+function fromNearest(detector: Mahalanobis, fragment: Fragment, z: string, room: RoomInputs | undefined): string {
   const { rank, classes } = detector
+  if (room) {
+    const norms = sumOfSquares(fragment, room.means)
+    const distances = fragment.node('Gemm', [z, room.means, norms], { transB: 1, alpha: float(-2) })
+    const nearest = fragment.node('ArgMin', [distances], { axis: 1, keepdims: 0 })
+    return fragment.node('Sub', [z, fragment.node('Gather', [room.means, nearest], { axis: 0 })])
+  }
   const means = halves(fragment, detector.means, [classes.length, rank])
   if (classes.length === 1) return fragment.node('Sub', [z, means])
   const mu = widen(detector.means)
@@ -40,22 +56,39 @@ function fromNearest(detector: Mahalanobis, fragment: Fragment, z: string): stri
  * Appends the detector to a fragment.
  *
  * @param features the name of the features, float32 `[n, columns]`
+ * @param room for classes that a device adds; without it everything is a constant
  * @returns the name of the scores, float32 `[n]`; larger is stranger
+ * @throws HardpackError `INVALID_ARGUMENT` for room in a relative detector.
  * @example
  * const score = mahalanobisHead(detector, fragment, tapHead(fragment, taps, dtypes))
  */
-export function mahalanobisHead(detector: Mahalanobis, fragment: Fragment, features: string): string {
+export function mahalanobisHead(
+  detector: Mahalanobis,
+  fragment: Fragment,
+  features: string,
+  room?: RoomInputs,
+): string {
   const { columns, rank, whitening } = detector
+  if (room && detector.relative) {
+    throw new HardpackError(
+      'INVALID_ARGUMENT',
+      'Room for classes expected a detector that is not relative, got one that is.',
+      {
+        hint: 'Use another variant of Mahalanobis, or no room.',
+      },
+    )
+  }
   const taken = detector.normalised ? normalise(fragment, features) : features
   const centred = fragment.node('Sub', [taken, fragment.floats(detector.center)])
   const x = fragment.node('Mul', [centred, fragment.floats(detector.inverseScale)])
-  const basis = halves(fragment, detector.basis, [columns, rank])
+  const basis = room?.basis ?? halves(fragment, detector.basis, [columns, rank])
   const y = fragment.node('MatMul', [x, basis])
-  const z =
-    whitening.length === rank
+  const z = room
+    ? fragment.node('MatMul', [y, room.whitening])
+    : whitening.length === rank
       ? fragment.node('Mul', [y, fragment.floats(whitening)])
       : fragment.node('MatMul', [y, fragment.floats(whitening, [rank, rank])])
-  const distance = sumOfSquares(fragment, fromNearest(detector, fragment, z))
+  const distance = sumOfSquares(fragment, fromNearest(detector, fragment, z, room))
   if (detector.relative) {
     const background = fragment.node('MatMul', [z, fragment.floats(backgroundWhitening(detector), [rank, rank])])
     return fragment.node('Sub', [distance, sumOfSquares(fragment, background)])

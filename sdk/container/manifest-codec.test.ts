@@ -59,6 +59,8 @@ function byProtobufjs(bytes: Uint8Array): unknown {
       return { ...named(rest), source: seeded ?? { ranges } }
     })
   }
+  const room = read.guard?.room
+  if (room) room.tensors = room.tensors.map(named)
   for (const key of ['base', 'guard']) if (read[key] === null) delete read[key]
   return read
 }

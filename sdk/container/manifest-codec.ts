@@ -21,6 +21,7 @@ import type {
   GuardPolicy,
   GuardRoom,
   GuardTable,
+  GuardTensor,
   GuardTier,
   Manifest,
   TensorEntry,
@@ -169,15 +170,22 @@ const policy = /* @__PURE__ */ message<GuardPolicy>({
   withhold: [5, text],
 })
 
+const guardTensor = /* @__PURE__ */ message<GuardTensor>({
+  name: [1, text],
+  dtype: [2, dtype],
+  shape: [3, uints],
+  ranges: [4, ranges],
+})
+
 const room = /* @__PURE__ */ message<GuardRoom>({
   detector: [1, uint],
   features: [2, text],
-  means: [3, text],
-  transform: [4, text],
-  room: [5, uint],
-  rank: [6, uint],
-  samples: [7, uint],
-  classes: [8, texts],
+  room: [3, uint],
+  classes: [4, texts],
+  counts: [5, uints],
+  restPrecision: [6, float64],
+  normalised: [7, bool],
+  tensors: [8, list(guardTensor)],
 })
 
 const guard = /* @__PURE__ */ message<GuardEntry>({

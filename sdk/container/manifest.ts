@@ -160,20 +160,29 @@ export interface GuardPolicy {
   readonly withhold: string
 }
 
-/** Room for classes that a device adds. */
+/** A tensor that a detector is made of. */
+export interface GuardTensor {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly ranges: readonly ChunkRange[]
+}
+
+/** Room for classes that a device adds: what the detector is made of, which the first tier takes as inputs. */
 export interface GuardRoom {
   /** The detector that takes them. */
   readonly detector: number
-  /** The output that holds whitened features: float32, samples × rank. */
+  /** The output of the first tier with the features that it looks at: float32, samples × columns. */
   readonly features: string
-  /** Inputs of the first tier: the means of added classes (room × rank), and a transform of the whitened space (rank × rank). */
-  readonly means: string
-  readonly transform: string
+  /** How many classes may be added. */
   readonly room: number
-  readonly rank: number
-  /** How many samples the detector was fitted on. */
-  readonly samples: number
   readonly classes: readonly string[]
+  /** Samples that each class was fitted on. */
+  readonly counts: readonly number[]
+  readonly restPrecision: number
+  /** Whether features are divided by their norm. */
+  readonly normalised: boolean
+  readonly tensors: readonly GuardTensor[]
 }
 
 export interface GuardEntry {

@@ -204,7 +204,7 @@ export async function withGuard({ manifest, chunks }: Contents): Promise<Content
     name: names.has(role) ? `${role} of many names` : role,
     skeleton: at(0, 24),
     tensors: [],
-    inputs: ['x', 'means', 'transform'].map((name) => ({ name, dtype: 'float32', shape: ['n', 2] })),
+    inputs: ['x', 'means'].map((name) => ({ name, dtype: 'float32', shape: ['n', 2] })),
     outputs: ['logits', 'score', 'features'].map((name) => ({ name, dtype: 'float32', shape: ['n', 2] })),
     byteLength: 24,
     digest: new Uint8Array(32).fill(3),
@@ -235,12 +235,12 @@ export async function withGuard({ manifest, chunks }: Contents): Promise<Content
     room: {
       detector: 0,
       features: 'features',
-      means: 'means',
-      transform: 'transform',
       room: 4,
-      rank: 2,
-      samples: 100,
       classes: ['cat', 'dog'],
+      counts: [60, 40],
+      restPrecision: 0.5,
+      normalised: true,
+      tensors: [{ name: 'basis', dtype: 'float16', shape: [3, 2], ranges: at(0, 12) }],
     },
   }
   return {

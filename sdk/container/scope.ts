@@ -1,5 +1,6 @@
 /** What the checks of a manifest share: its chunk table, the limits, and the ranges that were seen. */
 
+import { byteLength, type DType, elementCount } from '../core/index.ts'
 import { checkLimit, type Limits, malformed } from './limits.ts'
 import type { ChunkEntry, ChunkRange } from './manifest.ts'
 
@@ -38,4 +39,24 @@ export function rangeBytes({ chunks, ranges: seen }: Scope, what: string, ranges
     seen.push(range)
   }
   return total
+}
+
+/** The bytes of ranges that must fill one tensor. */
+export function filledBytes(
+  scope: Scope,
+  what: string,
+  dtype: DType,
+  shape: readonly number[],
+  ranges: readonly ChunkRange[],
+): number {
+  const expected = shapeBytes(scope, what, dtype, shape)
+  const size = rangeBytes(scope, what, ranges)
+  if (size !== expected) throw malformed(`${what} expected ${expected} bytes for ${dtype}[${shape}], got ${size}`)
+  return size
+}
+
+/** The bytes of a tensor. */
+export function shapeBytes({ limits }: Scope, what: string, dtype: DType, shape: readonly number[]): number {
+  checkLimit(limits, 'rank', `The rank of ${what}`, shape.length)
+  return byteLength(dtype, elementCount(shape))
 }

@@ -2,7 +2,7 @@
 
 import { malformed } from './limits.ts'
 import type { GraphEntry, GuardEntry, GuardPolicy, GuardRoom, GuardTable, GuardTier, Manifest } from './manifest.ts'
-import { checkDistinct, checkText, rangeBytes, type Scope } from './scope.ts'
+import { checkDistinct, checkText, filledBytes, rangeBytes, type Scope } from './scope.ts'
 
 /** The critical feature of a package with a guard: a reader that does not know it would run the model unguarded. */
 export const GUARD_FEATURE = 'guard'
@@ -28,8 +28,8 @@ export function guardBytes(scope: Scope, { guard, critical, graphs }: Manifest):
   checkValue('The logits of the guard', guard.logits, first.outputs)
   checkDetectors(scope, guard, graphs)
   checkPolicy(guard.policy)
-  if (guard.room) checkRoom(scope, guard.room, guard, first)
-  return calibrationBytes(scope, guard)
+  const room = guard.room ? roomBytes(scope, guard.room, guard, first) : 0
+  return room + calibrationBytes(scope, guard)
 }
 
 function checkTiers(tiers: readonly GuardTier[], graphs: readonly GraphEntry[]): void {
@@ -94,20 +94,30 @@ function checkPolicy({ flag, reject, confidence, combination, withhold }: GuardP
   }
 }
 
-function checkRoom({ limits }: Scope, room: GuardRoom, { detectors }: GuardEntry, graph: GraphEntry): void {
+/** Checks the room for classes; gives the bytes of its tensors. */
+function roomBytes(scope: Scope, room: GuardRoom, { detectors }: GuardEntry, graph: GraphEntry): number {
+  const what = 'The room for classes'
   if (!detectors[room.detector]) {
-    throw malformed(`The room for classes expected a detector below ${detectors.length}, got ${room.detector}`)
+    throw malformed(`${what} expected a detector below ${detectors.length}, got ${room.detector}`)
   }
-  checkValue('The features of the room for classes', room.features, graph.outputs)
-  for (const name of [room.means, room.transform]) checkValue('An input of the room for classes', name, graph.inputs)
-  for (const [what, value] of [
-    ['size', room.room],
-    ['rank', room.rank],
-  ] as const) {
-    if (value < 1 || value > MAX_ROOM)
-      throw malformed(`The ${what} of the room for classes expected 1 to ${MAX_ROOM}, got ${value}`)
+  checkValue(`The features of the room for classes`, room.features, graph.outputs)
+  if (room.room < 1 || room.room > MAX_ROOM) throw malformed(`${what} expected 1 to ${MAX_ROOM}, got ${room.room}`)
+  for (const name of room.classes) checkText('The name of a class', name, scope.limits, 1)
+  checkDistinct('The classes of the guard', room.classes)
+  if (room.counts.length !== room.classes.length || room.classes.length < 1) {
+    throw malformed(`${what} expected a count for each of ${room.classes.length} classes, got ${room.counts.length}`)
   }
-  for (const name of room.classes) checkText('The name of a class', name, limits, 1)
+  if (!(room.restPrecision >= 0 && room.restPrecision < Number.POSITIVE_INFINITY)) {
+    throw malformed(`${what} expected a finite precision of at least 0, got ${room.restPrecision}`)
+  }
+  checkDistinct(
+    'The tensors of the guard',
+    room.tensors.map(({ name }) => name),
+  )
+  return room.tensors.reduce((sum, { name, dtype, shape, ranges }) => {
+    checkText('The name of a tensor of the guard', name, scope.limits, 1)
+    return sum + filledBytes(scope, `Tensor "${name}" of the guard`, dtype, shape, ranges)
+  }, 0)
 }
 
 function calibrationBytes(scope: Scope, { calibrations, detectors }: GuardEntry): number {

@@ -161,10 +161,16 @@ const BROKEN_GUARD: [
     (g) => Object.assign(g.room!, { detector: 2 }),
   ],
   ['room has features', /features of the room/, (g) => Object.assign(g.room!, { features: 'x' })],
-  ['room has inputs', /input of the room/, (g) => Object.assign(g.room!, { means: 'score' })],
-  ['room is bounded', /size of the room .* got 4097/, (g) => Object.assign(g.room!, { room: 4097 })],
-  ['a rank is positive', /rank of the room .* got 0/, (g) => Object.assign(g.room!, { rank: 0 })],
-  ['a class has a name', /name of a class/, (g) => g.room!.classes.push('')],
+  ['room is bounded', /room for classes expected 1 to 4096, got 4097/, (g) => Object.assign(g.room!, { room: 4097 })],
+  ['each class has a count', /count for each of 2 classes, got 1/, (g) => g.room!.counts.pop()],
+  ['a precision is a number', /finite precision/, (g) => Object.assign(g.room!, { restPrecision: Number.NaN })],
+  ['classes are distinct', /classes of the guard expected distinct/, (g) => (g.room!.classes = ['cat', 'cat'])],
+  [
+    'a tensor of the guard fills its shape',
+    /Tensor "basis" of the guard expected 14/,
+    (g) => (g.room!.tensors[0].shape = [7]),
+  ],
+  ['a class has a name', /name of a class/, (g) => (g.room!.classes = ['cat', ''])],
 ]
 
 for (const [rule, message, change] of BROKEN_GUARD) {

@@ -3,10 +3,10 @@
  * and every decoded byte belongs to something. A package that passes can be put together without another check.
  */
 
-import { byteLength, type DType, elementCount } from '../core/index.ts'
+import { type DType, elementCount } from '../core/index.ts'
 import { checkLimit, type Limits, malformed } from './limits.ts'
 import type { ChunkEntry, ChunkRange, GoldenEntry, GraphEntry, Manifest, ValueEntry } from './manifest.ts'
-import { checkDistinct, checkText, rangeBytes, type Scope } from './scope.ts'
+import { checkDistinct, checkText, filledBytes, rangeBytes, type Scope, shapeBytes } from './scope.ts'
 import { guardBytes } from './validate-guard.ts'
 
 /** The critical feature of a package that needs another one. */
@@ -191,23 +191,4 @@ function checkCover(chunks: readonly ChunkEntry[], ranges: readonly ChunkRange[]
   }
   const hole = ends.findIndex((end, index) => end < chunks[index].rawLength)
   if (hole >= 0) throw malformed(`Chunk ${hole} expected every byte to be used, got a hole at ${ends[hole]}`)
-}
-
-/** The bytes of ranges that must fill one tensor. */
-function filledBytes(
-  scope: Scope,
-  what: string,
-  dtype: DType,
-  shape: readonly number[],
-  ranges: readonly ChunkRange[],
-): number {
-  const expected = shapeBytes(scope, what, dtype, shape)
-  const size = rangeBytes(scope, what, ranges)
-  if (size !== expected) throw malformed(`${what} expected ${expected} bytes for ${dtype}[${shape}], got ${size}`)
-  return size
-}
-
-function shapeBytes({ limits }: Scope, what: string, dtype: DType, shape: readonly number[]): number {
-  checkLimit(limits, 'rank', `The rank of ${what}`, shape.length)
-  return byteLength(dtype, elementCount(shape))
 }

@@ -55,7 +55,7 @@ export function arenaOf({ chunks, graphs, golden, guard }: Manifest): Arena {
       ...inputs.map(({ source }) => ('ranges' in source ? source.ranges : [])),
       ...outputs.map(({ ranges }) => ranges),
     ]),
-    ...tables.map(({ ranges }) => ranges),
+    ...[...tables, ...(guard?.room?.tensors ?? [])].map(({ ranges }) => ranges),
   ]
 
   const continued = new Set(

@@ -9,7 +9,7 @@ import type { Graph } from '../../targets/types.ts'
 import type { Limits } from '../container/limits.ts'
 import type { GraphEntry, GuardTable, Manifest } from '../container/manifest.ts'
 import { type OpenedPackage, type ReadOptions, readPackage } from '../container/read.ts'
-import { type CallOptions, HardpackError, type Source, tensorOf } from '../core/index.ts'
+import { type CallOptions, HardpackError, type Source, type Tensor, tensorOf } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
 import type { CalibrationTables } from '../run/guard/calibrated.ts'
 import { seededTensor } from '../run/seeded.ts'
@@ -40,6 +40,8 @@ export interface LoadedPackage {
   readonly passes: readonly Pass[]
   /** The tables of the guard, one list for each of its calibrations. */
   readonly tables: readonly CalibrationTables[]
+  /** What the detector of the guard that may learn is made of, by name. */
+  readonly learning: Readonly<Record<string, Tensor>>
   /** Which decoder unpacked it: `wasm` or `typescript`, and in how many threads where there were several. */
   readonly decoder: string
 }
@@ -71,7 +73,17 @@ export async function loadPackage(
     runnable: runnableGraph(arena, manifest.graphs[index]),
     golden: goldenCases(arena, manifest, index),
   }))
-  return { manifest, manifestDigest, signers, graph, passes, tables: calibrationTables(arena, manifest), decoder }
+  const tables = calibrationTables(arena, manifest)
+  return {
+    manifest,
+    manifestDigest,
+    signers,
+    graph,
+    passes,
+    tables,
+    learning: learningTensors(arena, manifest),
+    decoder,
+  }
 }
 
 /** The indices of the graphs that are run: those of the guard's tiers, or the main graph. */
@@ -87,6 +99,15 @@ function calibrationTables(arena: Arena, { guard }: Manifest): CalibrationTables
     tables: tables.map(load),
     combined: load(combined),
   }))
+}
+
+function learningTensors(arena: Arena, { guard }: Manifest): Record<string, Tensor> {
+  return Object.fromEntries(
+    (guard?.room?.tensors ?? []).map(({ name, dtype, shape, ranges }) => [
+      name,
+      tensorOf(dtype, shape, bytesAt(arena, ranges).slice()),
+    ]),
+  )
 }
 
 /** A self-test that compares nothing would accept any target. */

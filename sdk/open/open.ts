@@ -62,7 +62,7 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
     return source
   }
   const { base, signal, onProgress, decodeThreads } = options
-  const { manifest, manifestDigest, graph, passes, tables, signers, decoder } = await loadPackage(
+  const { manifest, manifestDigest, graph, passes, tables, learning, signers, decoder } = await loadPackage(
     await sourceOf(input, 'open()'),
     readOptions(options),
     {
@@ -93,14 +93,9 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
   }
   if (!manifest.guard || !policy) return new Model(facts, started)
   const { Guard } = await import('../run/guard/guard.ts')
-  return new Model(
-    facts,
-    started,
-    new Guard(
-      { entry: manifest.guard, policy, tables, inputs: graph.inputs, outputs: graph.outputs, manifestDigest },
-      started,
-    ),
-  )
+  const { inputs, outputs } = graph
+  const guard = new Guard({ entry: manifest.guard, policy, tables, learning, inputs, outputs, manifestDigest }, started)
+  return new Model(facts, started, guard)
 }
 
 function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {

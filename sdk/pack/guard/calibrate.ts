@@ -2,13 +2,13 @@
 
 import { calibrate } from '../../../detectors/calibrate/calibration.ts'
 import type { Target } from '../../../targets/types.ts'
-import type { GuardEntry } from '../../container/manifest.ts'
 import type { CallOptions, Tensor } from '../../core/index.ts'
 import { type CalibrationTables, rulesOf } from '../../run/guard/calibrated.ts'
 import { LOGITS_INPUT } from '../../run/guard/passes.ts'
+import { feedsOfRoom } from '../../run/guard/room.ts'
 import { type Attempt, start } from '../../run/self-test.ts'
-import type { GraphFile } from '../graphs.ts'
 import { feedsOf, type Reference } from '../reference.ts'
+import type { Fitted } from './fit.ts'
 import { runSamples, type Samples } from './samples.ts'
 
 /** The tables of some targets. */
@@ -16,10 +16,8 @@ export interface GuardTables extends CalibrationTables {
   readonly targets: readonly string[]
 }
 
-export interface FittedGuard {
-  readonly graphs: readonly GraphFile[]
+export interface TestedGuard extends Fitted {
   readonly references: readonly Reference[]
-  readonly entry: Omit<GuardEntry, 'calibrations'>
 }
 
 /**
@@ -29,7 +27,7 @@ export interface FittedGuard {
  *   cannot run the graphs; `ABORTED`.
  */
 export async function calibrateGuard(
-  guard: FittedGuard,
+  guard: TestedGuard,
   samples: Samples,
   targets: readonly Target[],
   options: CallOptions,
@@ -48,7 +46,7 @@ export async function calibrateGuard(
 /** One list for each detector, a score for each sample. */
 async function scoresOn(
   target: Target,
-  { graphs, references, entry }: FittedGuard,
+  { graphs, references, entry, room }: TestedGuard,
   samples: Samples,
   options: CallOptions,
 ): Promise<Float32Array[]> {
@@ -63,6 +61,7 @@ async function scoresOn(
     const indices = Array.from({ length: samples.count }, (_, i) => i)
     const scores: Float32Array[] = entry.detectors.map(() => new Float32Array())
     const [input] = graphs[0].inputs
+    const own = room ? feedsOfRoom(room.detector, room.room) : {}
     let logits: { columns: number; data: Float32Array } = { columns: 0, data: new Float32Array() }
     for (const [tier, session] of sessions.entries()) {
       const wanted = entry.detectors.flatMap((detector) => (detector.tier === tier ? [detector.score] : []))
@@ -70,7 +69,7 @@ async function scoresOn(
       const rows = await runSamples(session, input.name, samples, indices, names, {
         ...options,
         stage: `calibrate on ${target.name}, pass ${tier + 1} of ${sessions.length}`,
-        feeds: tier === 0 ? undefined : (start, end) => ({ [LOGITS_INPUT]: rowsOf(logits, start, end) }),
+        feeds: (start, end) => (tier === 0 ? own : { [LOGITS_INPUT]: rowsOf(logits, start, end) }),
       })
       if (tier === 0) logits = rows[entry.logits]
       for (const [index, detector] of entry.detectors.entries()) {

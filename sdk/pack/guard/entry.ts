@@ -2,9 +2,10 @@
 
 import type { ChunkRange, GuardEntry, GuardTable } from '../../container/manifest.ts'
 import { equal, HardpackError } from '../../core/index.ts'
+import { ROOM_FEATURES, roomTensors } from '../../run/guard/room.ts'
 import type { GraphFile } from '../graphs.ts'
 import { type Reference, type ReferenceOptions, takeReference } from '../reference.ts'
-import type { GuardTables } from './calibrate.ts'
+import type { Guard } from './make.ts'
 
 /**
  * The reference outputs of the guard's graphs.
@@ -41,16 +42,18 @@ export async function guardReferences(
 const bytesOfValues = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
-/** The bytes of all tables, in the order in which `guardEntry` takes their places. */
-export function tableParts({ calibrations }: { calibrations: readonly GuardTables[] }): Uint8Array[] {
-  return calibrations.flatMap(({ tables, combined }) =>
-    [...tables, combined].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+/** The bytes of all tables, and of the detector that may learn, in the order in which `guardEntry` takes their places. */
+export function tableParts({ calibrations, room }: Guard): Uint8Array[] {
+  const tables = calibrations.flatMap(({ tables, combined }) => [...tables, combined])
+  const tensors = room ? Object.values(roomTensors(room.detector)).map(({ data }) => data) : []
+  return [...tables, ...tensors].map(
+    ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
   )
 }
 
 /** The entry of the manifest. */
 export function guardEntry(
-  { entry, calibrations }: { entry: Omit<GuardEntry, 'calibrations'>; calibrations: readonly GuardTables[] },
+  { entry, calibrations, room }: Guard,
   places: readonly (readonly ChunkRange[])[],
 ): GuardEntry {
   let next = 0
@@ -62,5 +65,20 @@ export function guardEntry(
       tables: tables.map(placed),
       combined: placed(combined),
     })),
+    room: room && {
+      detector: room.index,
+      features: ROOM_FEATURES,
+      room: room.extra,
+      classes: room.detector.classes,
+      counts: room.detector.counts,
+      restPrecision: room.detector.restPrecision,
+      normalised: room.detector.normalised,
+      tensors: Object.entries(roomTensors(room.detector)).map(([name, { dtype, shape }]) => ({
+        name,
+        dtype,
+        shape,
+        ranges: places[next++],
+      })),
+    },
   }
 }

@@ -6,15 +6,18 @@
 import type { Features } from '../../../detectors/features.ts'
 import { hypOcHead } from '../../../detectors/hyp-oc/head.ts'
 import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
+import type { Mahalanobis } from '../../../detectors/mahalanobis/detector.ts'
 import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
 import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
+import { type Room, roomFor } from '../../../detectors/mahalanobis/room.ts'
 import { energyHead, maxSoftmaxHead } from '../../../detectors/softmax-head.ts'
 import { chooseTaps, columnsOf, type Tap, tapCandidates, tapHead, tapLayout } from '../../../detectors/taps.ts'
 import type { Target } from '../../../targets/types.ts'
-import type { GuardDetector, GuardEntry, GuardParameter } from '../../container/manifest.ts'
+import type { GuardDetector, GuardEntry, GuardParameter, ValueEntry } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError, onnxOf } from '../../core/index.ts'
 import { appendToFile, Fragment, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
 import { LOGITS_INPUT } from '../../run/guard/passes.ts'
+import { feedsOfRoom, ROOM_FEATURES, ROOM_INPUTS } from '../../run/guard/room.ts'
 import type { GraphFile } from '../graphs.ts'
 import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
 import { findLogits } from './logits.ts'
@@ -27,7 +30,16 @@ const POLICY = { flag: 0.05, reject: 0.01, confidence: 0, combination: 'simes', 
 export interface Fitted {
   /** One for each tier; the first is the model with what was appended to it. */
   readonly graphs: readonly GraphFile[]
-  readonly entry: Omit<GuardEntry, 'calibrations'>
+  readonly entry: Omit<GuardEntry, 'calibrations' | 'room'>
+  /** The detector that may learn, and the room that it has. */
+  readonly room?: FittedRoom
+}
+
+export interface FittedRoom {
+  readonly index: number
+  readonly detector: Mahalanobis
+  readonly room: Room
+  readonly extra: number
 }
 
 /**
@@ -64,18 +76,31 @@ export async function fitGuard(
   }
   const context = await contextOf(main, model, options, target, call)
   const detectors: GuardDetector[] = []
-  for (const choice of cheap) detectors.push(...(await fitCheap(choice, context, call)))
+  let room: FittedRoom | undefined
+  for (const choice of cheap) {
+    const index = detectors.length
+    const learning = choice.kind === 'mahalanobis' && !room ? (options.room ?? 0) : 0
+    const fitted = await fitCheap(choice, context, learning, call)
+    detectors.push(...fitted.detectors)
+    if (fitted.room) room = { ...fitted.room, index, extra: learning }
+  }
+  if (options.room && !room) {
+    throw new HardpackError('INVALID_ARGUMENT', 'Room for classes expected the detector mahalanobis, got none.', {
+      hint: 'Add mahalanobis to the detectors, or leave out the room.',
+    })
+  }
   const tiers: Tier[] = []
   for (const choice of choices) if (!isCheap(choice)) tiers.push(await tierOf(choice, context, options, call))
   const [low, high] = options.band ?? [0, 1]
   return {
-    graphs: [guardedGraph(main, context, detectors), ...tiers.map(({ graph }) => graph)],
+    graphs: [guardedGraph(main, context, detectors, room), ...tiers.map(({ graph }) => graph)],
     entry: {
       tiers: [{ graph: 1, low: 0, high: 1 }, ...tiers.map((_, i) => ({ graph: 2 + i, low, high }))],
       detectors: [...detectors, ...tiers.map(({ detector }, i) => ({ ...detector, tier: 1 + i }))],
       policy: { ...POLICY, ...options.policy },
       logits: LOGITS_INPUT,
     },
+    room,
   }
 }
 
@@ -188,56 +213,80 @@ function classesOf({ fit }: GuardOptions, { columns, data }: { columns: number; 
   }
 }
 
-async function fitCheap(choice: CheapChoice, context: FitContext, call: CallOptions): Promise<GuardDetector[]> {
+interface FittedCheap {
+  readonly detectors: readonly GuardDetector[]
+  readonly room?: Pick<FittedRoom, 'detector' | 'room'>
+}
+
+/** @param extra classes that a device may add */
+async function fitCheap(
+  choice: CheapChoice,
+  context: FitContext,
+  extra: number,
+  call: CallOptions,
+): Promise<FittedCheap> {
   const { fragment, logits, probabilities, features, samples, seed } = context
   if (choice.kind === 'max-softmax') {
-    return [detector(context, choice.kind, maxSoftmaxHead(fragment, logits, { probabilities }))]
+    return { detectors: [detector(context, choice.kind, maxSoftmaxHead(fragment, logits, { probabilities }))] }
   }
   if (choice.kind === 'energy') {
-    return [detector(context, choice.kind, energyHead(fragment, logits, { probabilities }), { twoSided: true })]
+    const score = energyHead(fragment, logits, { probabilities })
+    return { detectors: [detector(context, choice.kind, score, { twoSided: true })] }
   }
   if (choice.kind === 'hyp-oc') {
     const fitted = await fitHypOc(samples.features, { seed, ...call })
-    return [detector(context, choice.kind, hypOcHead(fitted, fragment, features))]
+    return { detectors: [detector(context, choice.kind, hypOcHead(fitted, fragment, features))] }
   }
-  return mahalanobisDetectors(choice, context)
+  return fitMahalanobisHeads(choice, context, extra)
 }
 
 /** One detector; of `per-layer`, one for each tap. */
-function mahalanobisDetectors(
+function fitMahalanobisHeads(
   { variant = 'concat', rank, shrinkage }: Extract<CheapChoice, { kind: 'mahalanobis' }>,
   context: FitContext,
-): GuardDetector[] {
+  extra: number,
+): FittedCheap {
   const { fragment, taps, features, samples } = context
   const layout = tapLayout(taps)
-  const parts =
-    variant === 'per-layer'
-      ? layout
-      : variant === 'last-layer'
-        ? layout.slice(-1)
-        : [{ value: '', start: 0, end: samples.features.columns }]
+  const whole = { value: '', start: 0, end: samples.features.columns }
+  const parts = variant === 'per-layer' ? layout : variant === 'last-layer' ? layout.slice(-1) : [whole]
+  if (extra > 0 && parts.length > 1) {
+    throw new HardpackError(
+      'INVALID_ARGUMENT',
+      'Room for classes expected one Mahalanobis detector, got one a layer.',
+      {
+        hint: 'Use another variant, or leave out the room.',
+      },
+    )
+  }
   const { rows, labels, classes } = samples.labelled
   const all = rowsOf(samples.features, rows)
-  return parts.map(({ value, start, end }) => {
-    const whole = end - start === samples.features.columns
-    const columns = whole ? features : fragment.slice(features, 1, start, end)
+  let learning: FittedCheap['room']
+  const detectors = parts.map(({ value, start, end }) => {
+    const isWhole = end - start === samples.features.columns
+    const columns = isWhole ? features : fragment.slice(features, 1, start, end)
     const fitted = fitMahalanobis(
-      whole ? all : columnsOf(all, { start, end }),
+      isWhole ? all : columnsOf(all, { start, end }),
       { classes: labels, names: classes },
       { rank, shrinkage, relative: variant === 'relative', normalised: variant === 'normalised' },
     )
-    const name = variant === 'per-layer' ? `mahalanobis ${value}` : 'mahalanobis'
-    return detector(context, 'mahalanobis', mahalanobisHead(fitted, fragment, columns), {
-      name,
+    if (extra > 0) {
+      learning = { detector: fitted, room: roomFor(fitted, extra) }
+      fragment.node('Identity', [columns], {}, ROOM_FEATURES)
+    }
+    const score = mahalanobisHead(fitted, fragment, columns, extra > 0 ? ROOM_INPUTS : undefined)
+    return detector(context, 'mahalanobis', score, {
+      name: variant === 'per-layer' ? `mahalanobis ${value}` : 'mahalanobis',
       parameters: {
         variant,
-        taps: (variant === 'per-layer' || variant === 'last-layer' ? [value] : taps.map((tap) => tap.value)).join(' '),
+        taps: value || taps.map((tap) => tap.value).join(' '),
         rank: String(fitted.rank),
         classes: String(fitted.classes.length),
         samples: String(rows.length),
       },
     })
   })
+  return { detectors, room: learning }
 }
 
 function rowsOf({ rows: count, columns, data }: Features, rows: readonly number[]): Features {
@@ -274,21 +323,30 @@ function guardedGraph(
   main: GraphFile,
   { fragment, samples, logits }: FitContext,
   detectors: readonly GuardDetector[],
+  room: FittedRoom | undefined,
 ): GraphFile {
   const [batch] = main.inputs[0].shape
-  const scores = detectors.map(({ score }) => ({ name: score, dtype: 'float32' as const, shape: [batch] }))
-  const added = [{ name: logits, dtype: 'float32' as const, shape: [batch, samples.logits] }, ...scores]
+  const value = (name: string, shape: readonly (number | string)[]): ValueEntry => ({ name, dtype: 'float32', shape })
+  const outputs = [
+    value(logits, [batch, samples.logits]),
+    ...detectors.map(({ score }) => value(score, [batch])),
+    ...(room ? [value(ROOM_FEATURES, [batch, room.detector.columns])] : []),
+  ]
+  const feeds = room ? feedsOfRoom(room.detector, room.room) : {}
+  const inputs = Object.entries(feeds).map(([name, { shape }]) => value(name, shape))
+  const declared = ({ name, dtype, shape }: ValueEntry) => makeValue(name, dtype, shape)
   const { nodes, initializers } = fragment
   const places = appendToFile(main.file, {
     nodes,
     initializers,
-    outputs: added.map(({ name, dtype, shape }) => makeValue(name, dtype, shape)),
+    inputs: inputs.map(declared),
+    outputs: outputs.map(declared),
   })
   return {
     name: 'guarded',
     file: places.file,
-    inputs: main.inputs,
-    outputs: [...main.outputs, ...added],
+    inputs: [...main.inputs, ...inputs],
+    outputs: [...main.outputs, ...outputs],
     appendedTo: { graph: 0, places },
   }
 }

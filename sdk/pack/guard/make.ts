@@ -4,12 +4,12 @@
  */
 
 import type { Target } from '../../../targets/types.ts'
-import type { GuardEntry, GuardPolicy } from '../../container/manifest.ts'
+import type { GuardPolicy } from '../../container/manifest.ts'
 import type { CallOptions } from '../../core/index.ts'
 import type { Model } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 import type { Reference, ReferenceOptions } from '../reference.ts'
-import { calibrateGuard, type GuardTables } from './calibrate.ts'
+import { calibrateGuard, type GuardTables, type TestedGuard } from './calibrate.ts'
 import type { DetectorChoice } from './choice.ts'
 import { guardReferences } from './entry.ts'
 import { fitGuard } from './fit.ts'
@@ -37,11 +37,7 @@ export interface GuardOptions {
   seed?: number
 }
 
-export interface Guard {
-  /** One for each tier. */
-  readonly graphs: readonly GraphFile[]
-  readonly references: readonly Reference[]
-  readonly entry: Omit<GuardEntry, 'calibrations'>
+export interface Guard extends TestedGuard {
   readonly calibrations: readonly GuardTables[]
 }
 
@@ -63,8 +59,8 @@ export async function makeGuard(
   const { signal, onProgress } = referenceOptions
   const call: CallOptions = { signal, onProgress }
   const targets = options.targets ?? [referenceOptions.reference, referenceOptions.second]
-  const { graphs, entry } = await fitGuard(main, model, options, referenceOptions.reference, call)
-  const references = await guardReferences(graphs, reference, referenceOptions)
-  const calibrations = await calibrateGuard({ graphs, entry, references }, options.calibrate, targets, call)
-  return { graphs, references, entry, calibrations }
+  const fitted = await fitGuard(main, model, options, referenceOptions.reference, call)
+  const references = await guardReferences(fitted.graphs, reference, referenceOptions)
+  const tested = { ...fitted, references }
+  return { ...tested, calibrations: await calibrateGuard(tested, options.calibrate, targets, call) }
 }

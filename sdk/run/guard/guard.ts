@@ -11,8 +11,10 @@ import { HardpackError, messageOf, type Tensor, throwIfAborted, toHex } from '..
 import { feedsOf, type InputValue } from '../feeds.ts'
 import type { Started } from '../self-test.ts'
 import { type CalibrationTables, calibrationFor, rulesOf } from './calibrated.ts'
+import { importLearned, type LearnedState, type Learning, learnClass, learnedState, startLearning } from './learning.ts'
 import { runPasses, type Scored } from './passes.ts'
 import { tighten, withholds } from './policy.ts'
+import { ROOM_FEATURES } from './room.ts'
 import { type Action, gravest, type Reason, type Verdict } from './verdict.ts'
 
 /** What `open` knows about the guard of a package. */
@@ -20,6 +22,8 @@ export interface GuardFacts {
   readonly entry: GuardEntry
   readonly policy: GuardPolicy
   readonly tables: readonly CalibrationTables[]
+  /** What the detector that may learn is made of, by name. */
+  readonly learning: Readonly<Record<string, Tensor>>
   readonly inputs: readonly ValueEntry[]
   readonly outputs: readonly ValueEntry[]
   readonly manifestDigest: Uint8Array
@@ -52,6 +56,8 @@ export interface GuardState {
   readonly tables: readonly (readonly number[])[]
   readonly combined: readonly number[]
   readonly monitor: Monitor
+  /** The detector with the classes that were added. */
+  readonly learned?: LearnedState
 }
 
 /** Fewer trusted frames say too little about the rare scores that decide. */
@@ -70,6 +76,7 @@ export class Guard {
   #calibration: Calibration
   #degraded: string | undefined
   #monitor: Monitor
+  #learning: Learning | undefined
   #recalibrated = false
 
   constructor(facts: GuardFacts, started: Started) {
@@ -80,6 +87,8 @@ export class Guard {
     this.#calibration = calibration
     this.#degraded = degraded
     this.#monitor = startMonitor(samplesOf(calibration))
+    const { room } = facts.entry
+    this.#learning = room && startLearning(room, facts.learning)
     // An α that the calibration cannot give is refused now, not at the first input.
     this.#levels()
   }
@@ -146,6 +155,40 @@ export class Guard {
   }
 
   /**
+   * Adds a class to what the guard takes for normal, from samples of it; the model itself stays as it is. Scores change with it, so
+   * verdicts are `degraded` until `recalibrate`.
+   *
+   * @param name of the class
+   * @param samples at least two inputs that show it
+   * @throws HardpackError `INVALID_ARGUMENT` for a package without room for classes (`pack --room`), too few samples, or a name
+   *   that is taken; `LIMIT_EXCEEDED` when the room is used up; and as `Model.run` does.
+   * @example
+   * await model.guard.addClass('sandal', photos)
+   */
+  async addClass(
+    name: string,
+    samples: readonly Readonly<Record<string, InputValue>>[],
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const learning = this.#learning
+    if (!learning) {
+      throw new HardpackError(
+        'INVALID_ARGUMENT',
+        'A new class expected a package with room for classes, got one without.',
+        { hint: 'Pack the model with --room.' },
+      )
+    }
+    const rows: Tensor[] = []
+    for (const sample of samples) {
+      throwIfAborted(signal)
+      const feeds = { ...feedsOf(this.#facts.inputs, sample), ...learning.feeds }
+      rows.push((await this.#started.sessions[0].run(feeds, { signal }))[ROOM_FEATURES])
+    }
+    this.#learning = learnClass(learning, name, rows)
+    this.#degraded = 'A class was added to the guard: recalibrate it.'
+  }
+
+  /**
    * Whether the inputs that were run look like the clean samples, as a stream: `drift` stays until the guard is recalibrated on
    * trusted frames. It never moves a threshold by itself.
    */
@@ -181,6 +224,7 @@ export class Guard {
       tables: tables.map((table) => [...table]),
       combined: [...combined],
       monitor: this.#monitor,
+      ...(this.#learning ? { learned: learnedState(this.#learning) } : {}),
     }
   }
 
@@ -218,8 +262,10 @@ export class Guard {
       )
     }
     const watched = importMonitor(monitor)
+    const learning = this.#learning && state.learned && importLearned(this.#learning, state.learned)
     this.#use(calibration, policy)
     this.#monitor = watched
+    this.#learning = learning ?? this.#learning
   }
 
   #use(calibration: Calibration, policy: GuardPolicy): void {
@@ -243,7 +289,7 @@ export class Guard {
     needs: Parameters<typeof runPasses>[4],
     signal: AbortSignal | undefined,
   ): Promise<Scored> {
-    return runPasses(this.#facts.entry, this.#started.sessions, feeds, {}, needs, signal)
+    return runPasses(this.#facts.entry, this.#started.sessions, feeds, this.#learning?.feeds ?? {}, needs, signal)
   }
 
   /** Whether a tier has to see a sample. One whose scores are not finite is not judged, so no tier need see it. */
