@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { signatureOf } from '../onnx/index.ts'
-import { parseChoices } from '../pack/guard/choice.ts'
+import { DEFAULT_DETECTORS, parseChoices } from '../pack/guard/choice.ts'
 import type { GuardOptions } from '../pack/guard/make.ts'
 import { openSamples, parsePreprocess, split } from '../pack/samples/index.ts'
 import { type Arguments, text, UsageError } from './command.ts'
@@ -70,7 +70,7 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
       return file === undefined ? undefined : new Uint8Array(await readFile(file))
     }),
   )
-  const list = text(args, 'guard')
+  const list = text(args, 'guard') ?? DEFAULT_DETECTORS.map(({ kind }) => kind).join(',')
   const extras = {
     second,
     encoder,
@@ -91,7 +91,7 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
   return {
     fit,
     calibrate,
-    detectors: list === undefined ? undefined : parseChoices(list, extras),
+    detectors: parseChoices(list, extras),
     logits: text(args, 'logits'),
     taps,
     policy: Object.fromEntries(given.filter(([, value]) => value !== undefined)),

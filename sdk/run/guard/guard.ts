@@ -127,7 +127,7 @@ export class Guard {
    * Calibrates on clean inputs of this device, such as frames of a new camera. Until now its own p-values counted clean
    * samples of the package; from now on these.
    *
-   * @param frames at least 200 inputs that are known to be clean
+   * @param frames inputs, single ones or batches, that are known to be clean: at least 200 samples in all
    * @param options.alpha the rate of clean inputs to flag; not lower than that of the package
    * @throws HardpackError `INVALID_ARGUMENT` for too few frames, or a rate that they cannot give; and as `Model.run` does.
    * @example
@@ -138,18 +138,19 @@ export class Guard {
     { alpha, signal }: { alpha?: number; signal?: AbortSignal } = {},
   ): Promise<void> {
     const policy = tighten(this.#facts.policy, alpha === undefined ? {} : { flag: alpha })
-    if (frames.length < FEWEST_FRAMES) {
-      throw new HardpackError(
-        'INVALID_ARGUMENT',
-        `Recalibration expected at least ${FEWEST_FRAMES} trusted frames, got ${frames.length}.`,
-        { hint: 'Collect more frames that are known to be clean.' },
-      )
-    }
     const columns: number[][] = this.#facts.entry.detectors.map(() => [])
     for (const frame of frames) {
       throwIfAborted(signal)
       const scores = await this.scores(frame, { signal })
       for (const [index, column] of columns.entries()) column.push(...scores[index])
+    }
+    const [{ length }] = columns
+    if (length < FEWEST_FRAMES) {
+      throw new HardpackError(
+        'INVALID_ARGUMENT',
+        `Recalibration expected at least ${FEWEST_FRAMES} trusted frames, got ${length}.`,
+        { hint: 'Collect more frames that are known to be clean.' },
+      )
     }
     this.#use(calibrate(columns, rulesOf(this.#facts.entry)), policy)
   }
