@@ -1,6 +1,7 @@
 /** Reading, editing, building and writing ONNX models. Pack time only: protobufjs stays in here. */
 
 export * from './build.ts'
+export { type EmbedOptions, embed, openBatch } from './embed.ts'
 export { inlineExternalData, type WriteExternalOptions, writeExternalData } from './external.ts'
 export { Fragment, type FragmentOptions, opsetOf, type Reduction } from './fragment.ts'
 export { feedsOf, type GraphIndex, indexGraph, tensorsOf } from './graph.ts'
