@@ -4,7 +4,7 @@
  * Payloads are shared, never copied: the same weights in two models stay the same bytes, which a package stores once.
  */
 
-import { HardpackError } from '../core/index.ts'
+import { equal, HardpackError } from '../core/index.ts'
 import { feedsOf } from './graph.ts'
 import type { Model } from './model.ts'
 import {
@@ -39,11 +39,10 @@ const domainOf = (domain: string): string => (domain === 'ai.onnx' ? '' : domain
 const copy = <Message extends object>(message: Message, changes: Partial<Message>): Message =>
   Object.assign(Object.create(Object.getPrototypeOf(message)), message, changes)
 
-function sameFunction(a: FunctionProto, b: FunctionProto): boolean {
-  if (a === b) return true
-  const [first, second] = [a, b].map((message) => typeOf('FunctionProto').encode(message).finish())
-  return first.length === second.length && first.every((byte, i) => byte === second[i])
-}
+const bytesOfFunction = (message: FunctionProto): Uint8Array => typeOf('FunctionProto').encode(message).finish()
+
+const sameFunction = (a: FunctionProto, b: FunctionProto): boolean =>
+  a === b || equal(bytesOfFunction(a), bytesOfFunction(b))
 
 function renameTensor(tensor: TensorProto, rename: Rename): TensorProto {
   return copy(tensor, { name: rename(tensor.name) })
