@@ -2,6 +2,7 @@
 
 export { type Appended, appendToFile } from './append.ts'
 export * from './build.ts'
+export { type EmbedOptions, embed, openBatch } from './embed.ts'
 export { inlineExternalData, type WriteExternalOptions, writeExternalData } from './external.ts'
 export { Fragment, type FragmentOptions, opsetOf, type Reduction } from './fragment.ts'
 export { feedsOf, type GraphIndex, indexGraph, tensorsOf } from './graph.ts'
