@@ -31,6 +31,25 @@ test('each bet is a martingale factor: its mean over uniform p-values is its pri
   }
 })
 
+test('the price covers p-values whose mean is three standard deviations off, whatever the bets', () => {
+  for (const samples of [50, 1000, 2500]) {
+    const off = 3 / Math.sqrt(12 * samples)
+    for (const bets of [
+      [1, 0, 0],
+      [0, 0, 1],
+      [0.5, 0.3, 0.2],
+      [0, 1, 0],
+    ] as const) {
+      for (const mean of [0.5 - off, 0.5, 0.5 + off]) {
+        // Factors are linear in p, so the mean factor is that of the mean.
+        const { evidence } = observe({ ...startMonitor(samples), evidence: 5, bets }, mean)
+        assert.ok(evidence <= 5 + 1e-12, `${samples} ${bets} ${mean}: ${evidence - 5}`)
+        assert.ok(evidence >= 5 + Math.log((1 - off) / (1 + off)))
+      }
+    }
+  }
+})
+
 test('false alarms on fixed calibration sets: far rarer than one in 1,000 frames', () => {
   const runs = 40
   const frames = 5000

@@ -88,7 +88,7 @@ export function requiredSamples(alpha: number, { confidence, side = 'upper' }: L
  * @param level such as 0.99; equal tails
  * @throws HardpackError `INVALID_ARGUMENT` for an α that n cannot give.
  * @example
- * betaBand(2500, 0.05) // { low: 0.0393…, high: 0.0617… }
+ * betaBand(2500, 0.05) // { low: 0.0394…, high: 0.0618… }
  */
 export function betaBand(n: number, alpha: number, level = 0.99, options: LevelOptions = {}): Band {
   checkShare('A probability', level)
@@ -104,7 +104,7 @@ export function betaBand(n: number, alpha: number, level = 0.99, options: LevelO
  * @param m test inputs
  * @throws HardpackError `INVALID_ARGUMENT` for an α that n cannot give, or no test inputs.
  * @example
- * betaBinomialBand(2500, 0.05, 10000) // { low: 0.0383, high: 0.0629 }
+ * betaBinomialBand(2500, 0.05, 10000) // { low: 0.0382, high: 0.0633 }
  */
 export function betaBinomialBand(n: number, alpha: number, m: number, level = 0.99, options: LevelOptions = {}): Band {
   checkShare('A probability', level)

@@ -174,22 +174,23 @@ function rank(
   return ranks
 }
 
-function inBand(rules: CalibrationRules, ranks: Float64Array, tier: number): boolean {
-  const [low, high] = rules.bands[tier - 1]
-  const earlier = combine(
-    rules.combine,
-    ranks.filter((value, d) => rules.tiers[d] < tier && !Number.isNaN(value)),
-  )
+/** With ranks of the tiers before it only. */
+function inBand({ bands, combine: rule }: CalibrationRules, ranks: Float64Array, tier: number): boolean {
+  const [low, high] = bands[tier - 1]
+  const earlier = combineRun(rule, ranks)
   return earlier >= low && earlier <= high
 }
 
 /** Larger = stranger, as scores are. */
-function statistic(rules: CalibrationRules, ranks: Float64Array): number {
-  return Math.fround(
-    -combine(
-      rules.combine,
-      ranks.filter((value) => !Number.isNaN(value)),
-    ),
+function statistic({ combine: rule }: CalibrationRules, ranks: Float64Array): number {
+  return Math.fround(-combineRun(rule, ranks))
+}
+
+/** Of the detectors that ran. */
+function combineRun(rule: Combination, ranks: Float64Array): number {
+  return combine(
+    rule,
+    ranks.filter((value) => !Number.isNaN(value)),
   )
 }
 

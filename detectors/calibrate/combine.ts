@@ -33,7 +33,7 @@ const LARGEST_P = 0.99
  * @param p p-values in [0, 1], in any order; at least one
  * @returns a number in [0, 1], small = strange
  * @example
- * cauchy([0.01, 0.5]) // 0.01999…
+ * cauchy([0.01, 0.5]) // 0.01998…
  */
 export function cauchy(p: ArrayLike<number>): number {
   let sum = 0

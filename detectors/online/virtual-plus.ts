@@ -85,7 +85,7 @@ export function pickOnline(values: ArrayLike<number>, k: number, rule?: OnlineRu
  *
  * @throws HardpackError `INVALID_ARGUMENT` for numbers that do not fit.
  * @example
- * competitiveRatio(10000, 2, 'virtual+', 3824) // 0.4273…
+ * competitiveRatio(10000, 2, 'virtual+', 3824) // 0.4274…
  */
 export function competitiveRatio(n: number, k: number, rule: OnlineRule, observe: number): number {
   check(n, k, rule, observe)
