@@ -107,7 +107,7 @@ function overview({ sets, alphas }: Evaluation): Markup | false {
     const leader = best(set)
     return html`<tr><th scope="row">${set.name}${set.kind === 'attack' && html`<span class="tag">${KINDS.attack}</span>`}</th><td class="n">${whole(set.count)}</td>
 ${combined?.detected.map(barCell)}${measuredCell(combined?.auroc)}
-<td>${leader ? html`${percent(leader.auroc?.value ?? 0)} ${leader.detector}` : '–'}</td></tr>`
+<td class="wrap">${leader ? html`${percent(leader.auroc?.value ?? 0)} ${leader.detector}` : '–'}</td></tr>`
   }
   return html`<section>
 <h2>What the guard as a whole finds</h2>
