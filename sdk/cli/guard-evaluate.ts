@@ -22,7 +22,7 @@ export interface GuardedModel {
   readonly name: string
   /** The one input that samples are for. */
   readonly input: ValueEntry
-  /** Samples that the guard was calibrated on. */
+  /** As `EvaluateOptions.calibrated`. */
   readonly calibrated?: number
   readonly judge: Judge
   /** Names that `attack` knows. */

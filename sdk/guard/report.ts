@@ -122,8 +122,8 @@ const KINDS = { ood: 'from elsewhere', attack: 'attacked' } as const
 function cleanSection({ clean, alphas, detectors, calibrated }: Evaluation): Markup {
   const calibration =
     calibrated === undefined
-      ? 'How many samples it was calibrated on is not known, so no band is drawn.'
-      : `The shaded band is where the share lies in 99 of 100 cases for a guard that was calibrated on ${whole(calibrated)} samples like these and tested on ${whole(clean.count)}.`
+      ? 'How many samples its calibration tables hold is not known, so no band is drawn.'
+      : `The shaded band is where the share lies in 99 of 100 cases for p-values from a table of ${whole(calibrated)} calibration samples like these, tested on ${whole(clean.count)}.`
   const tables = alphas.map((alpha, i) => {
     const rows = clean.rows.flatMap(({ detector, ran, alarms }) => {
       const found = alarms[i]
