@@ -125,6 +125,23 @@ test('the strangest and the most normal inputs are named, with the detector of t
   )
 })
 
+test('of inputs with the same p, the one on which more detectors agree is the strangest', async () => {
+  const tied: Judge = async ({ data }) =>
+    Array.from(data as Float32Array, (value) => ({
+      action: 'reject',
+      p: 0.01,
+      reasons: [
+        { detector: 'a', score: 1, p: 0.01 },
+        { detector: 'b', score: 1, p: value },
+      ],
+    }))
+  const { clean } = await evaluateGuard(tied, { clean: set([0.5, 0.02, 0.9, 0.3]) }, { subject: 'm' })
+  assert.deepEqual(
+    clean.suspicious.map(({ index }) => index),
+    [1, 3, 0, 2],
+  )
+})
+
 test('histograms hold every number once; stray ones do not stretch them', () => {
   fc.assert(
     fc.property(

@@ -43,7 +43,10 @@ export interface EvaluateOptions extends CallOptions {
   readonly subject: string
   /** False-alarm rates to report at; 0.05 and 0.01 unless told. */
   readonly alphas?: readonly number[]
-  /** Samples that the guard was calibrated on: gives the band in which its false-alarm rate must lie. */
+  /**
+   * Samples in the calibration tables that p-values come from (half of all, where detectors are combined and calibrated once
+   * more): gives the band in which false-alarm rates must lie.
+   */
   readonly calibrated?: number
   /** Samples a batch; 64 unless told. */
   readonly batch?: number

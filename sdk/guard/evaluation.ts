@@ -113,7 +113,7 @@ export interface Evaluation {
   /** Without `combined`. */
   readonly detectors: readonly string[]
   readonly alphas: readonly number[]
-  /** Samples that the guard was calibrated on, where that is known. */
+  /** Samples in the tables that p-values come from, where that is known. */
   readonly calibrated?: number
   readonly clean: CleanResult
   readonly sets: readonly SetResult[]

@@ -102,7 +102,7 @@ test('the summary says what the figures say', async () => {
   // 1 − i/41 ≤ 0.1 for i = 37, 38, 39.
   assert.match(
     first,
-    /^At α = 0\.1 the guard raised an alarm on 3 of 40 clean inputs \(7\.5 %\), inside the .* 500 samples allows\.$/,
+    /^At α = 0\.1 the guard raised an alarm on 3 of 40 clean inputs \(7\.5 %\), inside the .* 500 calibration samples allows\.$/,
   )
   assert.equal(others[0], 'Of inputs from elsewhere it raised an alarm on 20.0 % (a < b & "c").')
   assert.equal(others[1], 'Of attacked inputs it raised an alarm on 100.0 % (PGD, ε = 0.1).')

@@ -107,7 +107,7 @@ function overview({ sets, alphas }: Evaluation): Markup | false {
     const leader = best(set)
     return html`<tr><th scope="row">${set.name}${set.kind === 'attack' && html`<span class="tag">${KINDS.attack}</span>`}</th><td class="n">${whole(set.count)}</td>
 ${combined?.detected.map(barCell)}${measuredCell(combined?.auroc)}
-<td>${leader ? html`${percent(leader.auroc?.value ?? 0)} ${leader.detector}` : '–'}</td></tr>`
+<td class="wrap">${leader ? html`${percent(leader.auroc?.value ?? 0)} ${leader.detector}` : '–'}</td></tr>`
   }
   return html`<section>
 <h2>What the guard as a whole finds</h2>
@@ -122,8 +122,8 @@ const KINDS = { ood: 'from elsewhere', attack: 'attacked' } as const
 function cleanSection({ clean, alphas, detectors, calibrated }: Evaluation): Markup {
   const calibration =
     calibrated === undefined
-      ? 'How many samples it was calibrated on is not known, so no band is drawn.'
-      : `The shaded band is where the share lies in 99 of 100 cases for a guard that was calibrated on ${whole(calibrated)} samples like these and tested on ${whole(clean.count)}.`
+      ? 'How many samples its calibration tables hold is not known, so no band is drawn.'
+      : `The shaded band is where the share lies in 99 of 100 cases for p-values from a table of ${whole(calibrated)} calibration samples like these, tested on ${whole(clean.count)}.`
   const tables = alphas.map((alpha, i) => {
     const rows = clean.rows.flatMap(({ detector, ran, alarms }) => {
       const found = alarms[i]

@@ -60,9 +60,9 @@ function cleanSentence({ clean, calibrated }: Evaluation, alpha: number): string
   if (!band || calibrated === undefined) return `${said}.`
   const range = `${percent(band.low)} to ${percent(band.high)}`
   const isInside = share >= band.low && share <= band.high
-  if (isInside) return `${said}, inside the ${range} that calibration on ${whole(calibrated)} samples allows.`
+  if (isInside) return `${said}, inside the ${range} that a table of ${whole(calibrated)} calibration samples allows.`
   const side = share > band.high ? 'above' : 'below'
-  return `${said}, ${side} the ${range} that calibration on ${whole(calibrated)} samples allows: these inputs are not like those it was calibrated on.`
+  return `${said}, ${side} the ${range} that a table of ${whole(calibrated)} calibration samples allows: these inputs are not like those it was calibrated on.`
 }
 
 const LISTED = 3

@@ -112,7 +112,7 @@ export function pictureOf({ width, height, channels, data }: Pixels): Picture {
 }
 
 /**
- * A picture as the bytes of a PNG file.
+ * A picture as the bytes of a PNG file, without alpha: what is transparent comes to lie on white.
  *
  * @param longest pictures whose longer side is larger are made smaller
  */
