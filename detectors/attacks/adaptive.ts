@@ -17,7 +17,7 @@ import { type SquareOptions, square } from './square.ts'
 export interface EvasionOptions {
   /** λ: what a unit of score costs, in units of the loss; one for all inputs or one each. */
   readonly lambda: number | Float64Array
-  /** The highest score that raises no alarm. */
+  /** The score from which on the guard raises an alarm. */
   readonly threshold: number
 }
 
@@ -40,7 +40,7 @@ export function evading(loss: Objective, { lambda, threshold }: EvasionOptions):
       loss.derive(answers, i, label, cotangent, input)
       if (cotangent.score) cotangent.score[i] = -costOf(input)
     },
-    reached: (answers, i, label) => loss.reached(answers, i, label) && scoreOf(answers, i) <= threshold,
+    reached: (answers, i, label) => loss.reached(answers, i, label) && scoreOf(answers, i) < threshold,
   }
 }
 
@@ -55,7 +55,7 @@ function withoutScore(): HardpackError {
 }
 
 export interface AdaptiveOptions extends Omit<PgdOptions, 'objective'> {
-  /** The highest score that raises no alarm. */
+  /** The score from which on the guard raises an alarm. */
   readonly threshold: number
   /** Attacks, each with its own λ for each input: 6 unless told. */
   readonly rounds?: number
@@ -121,7 +121,7 @@ export async function adaptive(
   campaign.report(rounds, rounds)
   const result = await campaign.result(data)
   const success = result.success.map((astray, i) =>
-    Number(astray === 1 && (result.answers.score?.[i] ?? 0) <= threshold),
+    Number(astray === 1 && (result.answers.score?.[i] ?? 0) < threshold),
   )
   return { ...result, success }
 }
