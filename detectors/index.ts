@@ -1,3 +1,3 @@
 /** `hardpack/detectors`: should this input be believed. */
 
-export { conformalPValue } from './conformal.ts'
+export { conformalPValue } from './calibrate/conformal.ts'

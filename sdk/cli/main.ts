@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { HardpackError, messageOf } from '../core/index.ts'
 import { type Command, errorRecord, UsageError } from './command.ts'
 import { doctorCommand } from './doctor.ts'
+import { guardCommand } from './guard.ts'
 import { inspectCommand } from './inspect.ts'
 import { keygenCommand } from './keygen.ts'
 import { packCommand } from './pack.ts'
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   run: runCommand,
   unpack: unpackCommand,
   parity: parityCommand,
+  guard: guardCommand,
   keygen: keygenCommand,
   doctor: doctorCommand,
 }

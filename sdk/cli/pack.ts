@@ -9,6 +9,7 @@ import { type Inspection, inspect } from '../pack/inspect.ts'
 import { type PackOptions, pack } from '../pack/pack.ts'
 import { BASE_OPTION, withBase } from './base.ts'
 import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
+import { GUARD_HELP, GUARD_OPTIONS, guardOptions } from './guard-options.ts'
 import { secretKeyFile } from './keys.ts'
 import { readTensors } from './tensor-file.ts'
 
@@ -26,6 +27,7 @@ export const packCommand: Command = {
     '--name NAME           what the package calls itself; default: the file name',
     '--release N           counts up with each published version; default 1',
     '--license SPDX        the licence of the weights',
+    ...GUARD_HELP,
   ],
   options: {
     output: { type: 'string', short: 'o' },
@@ -37,6 +39,7 @@ export const packCommand: Command = {
     name: { type: 'string' },
     release: { type: 'string' },
     license: { type: 'string' },
+    ...GUARD_OPTIONS,
   },
   async run(args, io) {
     const path = onlyFile(args, 'ONNX file')
@@ -61,6 +64,7 @@ export const packCommand: Command = {
       shapes,
       golden: golden.length > 0 ? [await readTensors(golden, signatureOf(model).inputs)] : undefined,
       secretKeys,
+      guard: await guardOptions(args, model),
       signal: io.signal,
       onProgress: io.onProgress,
     }

@@ -2,18 +2,9 @@
 
 import { extname } from 'node:path'
 import type { ValueEntry } from '../container/manifest.ts'
-import {
-  arrayOf,
-  byteLength,
-  type DType,
-  elementCount,
-  HardpackError,
-  type Tensor,
-  tensorOf,
-  toBfloat16,
-  toFloat16,
-} from '../core/index.ts'
+import { arrayOf, byteLength, HardpackError, type Tensor, tensorOf, toBfloat16, toFloat16 } from '../core/index.ts'
 import { readWhole } from '../pack/file.ts'
+import { parseNpy } from '../pack/samples/npy.ts'
 import { fitShape } from '../run/shape.ts'
 
 /**
@@ -51,47 +42,6 @@ export async function readTensors(
     tensors.push([name, await readTensor(path, input)])
   }
   return Object.fromEntries(tensors)
-}
-
-const NPY_TYPES: Readonly<Record<string, DType>> = {
-  f2: 'float16',
-  f4: 'float32',
-  f8: 'float64',
-  i1: 'int8',
-  u1: 'uint8',
-  i2: 'int16',
-  u2: 'uint16',
-  i4: 'int32',
-  u4: 'uint32',
-  i8: 'int64',
-  u8: 'uint64',
-  b1: 'bool',
-}
-
-function parseNpy(bytes: Uint8Array, path: string): Tensor {
-  const refuse = (got: string) =>
-    new HardpackError('INVALID_INPUT', `"${path}" expected a NumPy file in little-endian C order, got ${got}.`, {
-      hint: 'Save it with numpy.save(path, numpy.ascontiguousarray(x)).',
-    })
-  if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(0, 6)) !== '\x93NUMPY') throw refuse('another file')
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const wide = bytes[6] >= 2
-  const start = wide ? 12 : 10
-  const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true))
-  if (end > bytes.length) throw refuse('a file that is cut short')
-  const header = new TextDecoder().decode(bytes.subarray(start, end))
-  const type = /'descr':\s*'[<|]([fiub][1248])'/.exec(header)?.[1]
-  const shape = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1]
-  const dtype = type === undefined ? undefined : NPY_TYPES[type]
-  if (dtype === undefined || shape === undefined || !/'fortran_order':\s*False/.test(header))
-    throw refuse(header.trim())
-  const dims = shape
-    .split(',')
-    .filter((dim) => dim.trim() !== '')
-    .map(Number)
-  if (bytes.length - end !== byteLength(dtype, elementCount(dims)))
-    throw refuse(`${bytes.length - end} bytes for [${dims.join(',')}]`)
-  return tensorOf(dtype, dims, bytes.subarray(end))
 }
 
 function parseJson(bytes: Uint8Array, path: string, input: ValueEntry): Tensor {

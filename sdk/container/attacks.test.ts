@@ -7,7 +7,7 @@ import { encodeHeader, HEADER_BYTES } from './header.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
 import type { Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest-codec.ts'
-import { fileAround, smallContents, withBase } from './packages.fixture.ts'
+import { fileAround, smallContents, withBase, withGuard } from './packages.fixture.ts'
 import { checkPadding, readChunk, readPackage, verifyRaw } from './read.ts'
 import { validateManifest } from './validate.ts'
 import { writePackage } from './write.ts'
@@ -22,8 +22,8 @@ async function readWhole(source: Source): Promise<Manifest> {
   return opened.manifest
 }
 
-async function smallFile(secretKeys: readonly Uint8Array[] = [], hasBase = false) {
-  const contents = await smallContents()
+async function smallFile(secretKeys: readonly Uint8Array[] = [], hasBase = false, hasGuard = false) {
+  const contents = hasGuard ? await withGuard(await smallContents()) : await smallContents()
   const { manifest, chunks } = hasBase ? withBase(contents, new Uint8Array(32).fill(9)) : contents
   return writePackage(manifest, chunks, { secretKeys })
 }
@@ -39,13 +39,14 @@ async function refusal(file: Uint8Array, what: string): Promise<string> {
   return assert.fail(`${what} was accepted`)
 }
 
-for (const [kind, secretKeys, hasBase] of [
-  ['an unsigned', [], false],
-  ['a signed', [new Uint8Array(32).fill(5)], false],
-  ['an unsigned, based', [], true],
+for (const [kind, secretKeys, hasBase, hasGuard] of [
+  ['an unsigned', [], false, false],
+  ['a signed', [new Uint8Array(32).fill(5)], false, false],
+  ['an unsigned, based', [], true, false],
+  ['an unsigned, guarded', [], false, true],
 ] as const) {
   test(`every flipped bit of ${kind} file is refused`, async () => {
-    const file = await smallFile(secretKeys, hasBase)
+    const file = await smallFile(secretKeys, hasBase, hasGuard)
     await readWhole(bytesSource(file))
     for (let bit = 0; bit < file.length * 8; bit++) {
       file[bit >> 3] ^= 1 << (bit & 7)
@@ -55,14 +56,14 @@ for (const [kind, secretKeys, hasBase] of [
   })
 
   test(`every truncation of ${kind} file, and every appended byte, is refused`, async () => {
-    const file = await smallFile(secretKeys, hasBase)
+    const file = await smallFile(secretKeys, hasBase, hasGuard)
     for (let length = 0; length < file.length; length++) await refusal(file.subarray(0, length), `${length} bytes`)
     for (let byte = 0; byte < 256; byte++) await refusal(concat([file, Uint8Array.of(byte)]), `appended ${byte}`)
   })
 }
 
-async function smallManifest(hasBase = false) {
-  const opened = await readPackage(bytesSource(await smallFile([], hasBase)), { trust: 'unsigned' })
+async function smallManifest(hasBase = false, hasGuard = false) {
+  const opened = await readPackage(bytesSource(await smallFile([], hasBase, hasGuard)), { trust: 'unsigned' })
   return { manifest: opened.manifest, bytes: encodeManifest(opened.manifest) }
 }
 
@@ -79,7 +80,8 @@ test('a truncation whose header was made to fit is refused', async () => {
 /** Reads a file that may be valid; then its manifest must be canonical and sound. Gives the outcome. */
 async function outcome(manifest: Uint8Array, what: string): Promise<string> {
   try {
-    const read = await readWhole(bytesSource(await fileAround(manifest, { minor: 1 })))
+    const contents = await withGuard(await smallContents())
+    const read = await readWhole(bytesSource(await fileAround(manifest, { minor: 2, contents })))
     assert.deepEqual(encodeManifest(read), manifest, what)
     validateManifest(read, DEFAULT_LIMITS)
     return 'accepted'
@@ -90,7 +92,7 @@ async function outcome(manifest: Uint8Array, what: string): Promise<string> {
 }
 
 test('2,000 mutations of the bytes of the manifest, under a header that fits, are refused or sound', async () => {
-  const manifests = [await smallManifest(), await smallManifest(true)]
+  const manifests = [await smallManifest(false, true), await smallManifest(true, true)]
   const random = rng(20_250_101)
   const outcomes = new Set<string>()
   for (let round = 0; round < 2000; round++) {
@@ -113,7 +115,7 @@ test('2,000 mutations of the bytes of the manifest, under a header that fits, ar
 })
 
 test('every number of the manifest, replaced by each hostile one, is refused or sound', async () => {
-  const { manifest } = await smallManifest(true)
+  const { manifest } = await smallManifest(true, true)
   const hostile = [0, 1, 2, 63, 64, 255, 2 ** 16, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 52, 2 ** 53 - 1]
   const outcomes = new Map<string, number>()
   /** Visits each number below `node`, replaces it in place, and puts it back. */

@@ -12,15 +12,18 @@
 
 import { type Bytes, crc32c, equal, HardpackError, viewOf } from '../core/index.ts'
 import { checkLimit, type Limits, malformed } from './limits.ts'
+import type { Manifest } from './manifest.ts'
 import { SIGNATURE_BYTES } from './signature.ts'
 
 export const HEADER_BYTES = 64
 
 /** The newest version that is fully understood. */
-export const VERSION = { major: 1, minor: 1 } as const
+export const VERSION = { major: 1, minor: 2 } as const
 
-/** The minor version that brought base packages; what has none is written as version 1.0. */
-export const BASE_MINOR = 1
+/** The oldest minor version that has what a manifest uses: 1 brought base packages, 2 the guard. A package is written as it. */
+export function minorOf({ base, guard }: Pick<Manifest, 'base' | 'guard'>): number {
+  return guard ? 2 : base ? 1 : 0
+}
 
 const MAGIC = Uint8Array.of(0x89, 0x48, 0x50, 0x4b, 0x0d, 0x0a, 0x1a, 0x0a)
 const CRC_AT = 12

@@ -59,7 +59,7 @@ function byProtobufjs(bytes: Uint8Array): unknown {
       return { ...named(rest), source: seeded ?? { ranges } }
     })
   }
-  if (read.base === null) delete read.base
+  for (const key of ['base', 'guard']) if (read[key] === null) delete read[key]
   return read
 }
 
@@ -111,7 +111,7 @@ test('what protobuf readers take but is not canonical is refused', async () => {
     'an overlong tag': concat([name, Uint8Array.of(0x90, 0x00, 0x03), generator, ...rest]),
     'an overlong length': concat([Uint8Array.of(0x0a, 0x86, 0x00), name.subarray(2), release, generator, ...rest]),
     'a default that is written': concat([name, release, generator, field(5), ...rest]),
-    'an unknown field': concat([bytes, field(10, 1)]),
+    'an unknown field': concat([bytes, field(11, 1)]),
     'an unknown field in a message': concat([bytes.subarray(0, -2), Uint8Array.of(0x1a, 0x02, 0x4a, 0x00)]),
     'a wrong wire type': concat([name, field(2, 3), generator, ...rest]),
     'a string that is not UTF-8': concat([field(1, 0xff), release, generator, ...rest]),
@@ -129,10 +129,10 @@ test('what protobuf readers take but is not canonical is refused', async () => {
 
 test('a manifest of a newer minor version may hold fields that this reader does not know, still in order', async () => {
   const bytes = await small()
-  const newer = concat([bytes, field(10, 1), field(10, 2), Uint8Array.of(0x58, 0x01)])
+  const newer = concat([bytes, field(11, 1), field(11, 2), Uint8Array.of(0x60, 0x01)])
   assert.deepEqual(decodeManifest(newer, false), decodeManifest(bytes))
   const broken = {
-    'fields in another order': concat([newer, field(10, 1)]),
+    'fields in another order': concat([newer, field(11, 1)]),
     'a field twice': concat([field(1, 65), bytes]),
     'another wire type': field(2),
     'a string that is not UTF-8': field(1, 0xff),

@@ -14,6 +14,14 @@ import type {
   GoldenInput,
   GoldenOutput,
   GraphEntry,
+  GuardCalibration,
+  GuardDetector,
+  GuardEntry,
+  GuardParameter,
+  GuardPolicy,
+  GuardRoom,
+  GuardTable,
+  GuardTier,
   Manifest,
   TensorEntry,
   ValueEntry,
@@ -29,6 +37,7 @@ import {
   type Message,
   message,
   optional,
+  required,
   text,
   texts,
   uint,
@@ -133,6 +142,53 @@ const golden = /* @__PURE__ */ message<GoldenEntry>({
 
 const base = /* @__PURE__ */ message<BaseEntry>({ digest: [1, digest], name: [2, text], release: [3, uint] })
 
+const tier = /* @__PURE__ */ message<GuardTier>({ graph: [1, uint], low: [2, float64], high: [3, float64] })
+
+const detector = /* @__PURE__ */ message<GuardDetector>({
+  name: [1, text],
+  kind: [2, text],
+  tier: [3, uint],
+  score: [4, text],
+  twoSided: [5, bool],
+  parameters: [6, list(message<GuardParameter>({ name: [1, text], value: [2, text] }))],
+})
+
+const guardTable = /* @__PURE__ */ message<GuardTable>({ count: [1, uint], ranges: [2, ranges] })
+
+const calibration = /* @__PURE__ */ message<GuardCalibration>({
+  targets: [1, texts],
+  tables: [2, list(guardTable)],
+  combined: [3, required('a table of the combined statistic', guardTable)],
+})
+
+const policy = /* @__PURE__ */ message<GuardPolicy>({
+  flag: [1, float64],
+  reject: [2, float64],
+  confidence: [3, float64],
+  combination: [4, text],
+  withhold: [5, text],
+})
+
+const room = /* @__PURE__ */ message<GuardRoom>({
+  detector: [1, uint],
+  features: [2, text],
+  means: [3, text],
+  transform: [4, text],
+  room: [5, uint],
+  rank: [6, uint],
+  samples: [7, uint],
+  classes: [8, texts],
+})
+
+const guard = /* @__PURE__ */ message<GuardEntry>({
+  tiers: [1, list(tier)],
+  detectors: [2, list(detector)],
+  calibrations: [3, list(calibration)],
+  policy: [4, required('a policy of the guard', policy)],
+  logits: [5, text],
+  room: [6, optional(room)],
+})
+
 const manifest = /* @__PURE__ */ message<Manifest>({
   name: [1, text],
   release: [2, uint],
@@ -143,6 +199,7 @@ const manifest = /* @__PURE__ */ message<Manifest>({
   graphs: [7, list(graph)],
   golden: [8, list(golden)],
   base: [9, optional(base)],
+  guard: [10, optional(guard)],
 })
 
 /**

@@ -103,6 +103,89 @@ export interface BaseEntry {
   readonly release: number
 }
 
+/** A pass of the guard: a graph, and for which inputs it runs. The first is the model itself with its cheap scores. */
+export interface GuardTier {
+  /** Index of a graph. */
+  readonly graph: number
+  /** It runs where the p-value of the passes before lies in [low, high]. The first runs always: 0 and 1. */
+  readonly low: number
+  readonly high: number
+}
+
+export interface GuardDetector {
+  readonly name: string
+  /** What it is: `mahalanobis`, `max-softmax`, … */
+  readonly kind: string
+  /** The tier whose graph gives the score. */
+  readonly tier: number
+  /** The output that holds it: float32, one a sample. */
+  readonly score: string
+  /** True where an abnormally low score counts as strange, too. */
+  readonly twoSided: boolean
+  /** How it was fitted, for reports. */
+  readonly parameters: readonly GuardParameter[]
+}
+
+export interface GuardParameter {
+  readonly name: string
+  readonly value: string
+}
+
+/** Scores of clean samples: float32, ascending. */
+export interface GuardTable {
+  readonly count: number
+  readonly ranges: readonly ChunkRange[]
+}
+
+/** What scores mean on some targets: the tables that turn them into p-values. */
+export interface GuardCalibration {
+  /** Names of targets. */
+  readonly targets: readonly string[]
+  /** One for each detector. */
+  readonly tables: readonly GuardTable[]
+  /** Of the combined statistic, negated so that larger is stranger; empty for a single detector. */
+  readonly combined: GuardTable
+}
+
+/** What the guard does about a p-value; an app may tighten it. */
+export interface GuardPolicy {
+  /** The rate of clean inputs that may be flagged, and of those that may be rejected. */
+  readonly flag: number
+  readonly reject: number
+  /** The share of calibration sets in which these rates are kept; 0: on average over calibration sets. */
+  readonly confidence: number
+  /** `simes` or `cauchy`. */
+  readonly combination: string
+  /** From which action on outputs are withheld: `never`, `indeterminate`, `reject` or `flag`. */
+  readonly withhold: string
+}
+
+/** Room for classes that a device adds. */
+export interface GuardRoom {
+  /** The detector that takes them. */
+  readonly detector: number
+  /** The output that holds whitened features: float32, samples × rank. */
+  readonly features: string
+  /** Inputs of the first tier: the means of added classes (room × rank), and a transform of the whitened space (rank × rank). */
+  readonly means: string
+  readonly transform: string
+  readonly room: number
+  readonly rank: number
+  /** How many samples the detector was fitted on. */
+  readonly samples: number
+  readonly classes: readonly string[]
+}
+
+export interface GuardEntry {
+  readonly tiers: readonly GuardTier[]
+  readonly detectors: readonly GuardDetector[]
+  readonly calibrations: readonly GuardCalibration[]
+  readonly policy: GuardPolicy
+  /** The output of the first tier that later tiers take as `hardpack.logits`. */
+  readonly logits: string
+  readonly room?: GuardRoom
+}
+
 export interface Manifest {
   readonly name: string
   /** Counts up with each published version of the model; an app may refuse to go back. */
@@ -117,4 +200,6 @@ export interface Manifest {
   readonly golden: readonly GoldenEntry[]
   /** There when a chunk has a base. */
   readonly base?: BaseEntry
+  /** Whether an input should be believed. */
+  readonly guard?: GuardEntry
 }

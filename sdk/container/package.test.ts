@@ -187,12 +187,12 @@ test('a newer minor version opens, with fields that this reader does not know', 
 })
 
 test('a critical feature that the reader does not know is refused, and named', async () => {
-  const file = await smallFile([], { critical: ['delta', 'guard'] })
+  const file = await smallFile([], { critical: ['delta', 'gamma'] })
   await assert.rejects(read(file, { ...unsigned, criticalFeatures: ['delta'] }), {
     code: 'UNSUPPORTED_VERSION',
-    message: /"guard"/,
+    message: /"gamma"/,
   })
-  await read(file, { ...unsigned, criticalFeatures: ['guard', 'delta'] })
+  await read(file, { ...unsigned, criticalFeatures: ['gamma', 'delta'] })
   const { manifest } = await read(await smallFile(), unsigned)
   const unprintable = encodeManifest({ ...manifest, critical: ['\u001b[2J'] })
   await assert.rejects(read(await fileAround(unprintable), unsigned), { code: 'INVALID_FORMAT' })

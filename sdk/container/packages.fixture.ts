@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import { type Bytes, byteLength, type DType, elementCount, sha256 } from '../core/index.ts'
 import { encodeHeader, HEADER_BYTES } from './header.ts'
 import { layOut } from './layout.ts'
-import type { ChunkRange, GoldenInput, Manifest } from './manifest.ts'
+import type { ChunkRange, GoldenInput, GraphEntry, GuardEntry, Manifest } from './manifest.ts'
 import { BASE_FEATURE } from './validate.ts'
+import { GUARD_FEATURE } from './validate-guard.ts'
 import type { ChunkInput } from './write.ts'
 
 export interface Contents {
@@ -86,12 +87,12 @@ export async function smallContents(): Promise<Contents> {
   return { manifest, chunks: [await storedChunk(counting(13, 1)), await storedChunk(counting(26, 100))] }
 }
 
-/** An unsigned file around any bytes in place of a manifest, with the checksum, digest and lengths that fit them. */
+/** An unsigned file of these contents around any bytes in place of their manifest, with the checksum, digest and lengths that fit. */
 export async function fileAround(
   manifest: Uint8Array,
-  { minor = 0, fileLength }: { minor?: number; fileLength?: number } = {},
+  { minor = 0, fileLength, contents }: { minor?: number; fileLength?: number; contents?: Contents } = {},
 ): Promise<Bytes> {
-  const { chunks } = await smallContents()
+  const { chunks } = contents ?? (await smallContents())
   const lengths = chunks.map(({ bytes }) => ({ encodedLength: bytes.length }))
   const { offsets, end } = layOut(HEADER_BYTES + manifest.length, lengths)
   const file = new Uint8Array(fileLength ?? end)
@@ -137,6 +138,7 @@ export const arbitrarySpec = plainRecord({
   tolerance: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map((t) => t + 0),
   fill: fc.nat(255),
   hasBase: fc.boolean(),
+  hasGuard: fc.boolean(),
 })
 
 type Spec = typeof arbitrarySpec extends fc.Arbitrary<infer T> ? T : never
@@ -183,8 +185,73 @@ export async function contentsOf(s: Spec): Promise<Contents> {
     chunks.push(await storedChunk(new Uint8Array(Math.min(s.chunkSize, used - at)).fill(s.fill)))
   }
   const { name, release, license, critical } = s
-  const manifest = { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden, base: undefined }
-  return s.hasBase ? withBase({ manifest, chunks }, digest) : { manifest, chunks }
+  const rest = { base: undefined, guard: undefined }
+  const manifest = { name, release, generator: 'hardpack 0.1.0', critical, license, graphs, golden, ...rest }
+  const plain = { manifest, chunks }
+  const guarded = s.hasGuard ? await withGuard(plain) : plain
+  return s.hasBase ? withBase(guarded, digest) : guarded
+}
+
+/**
+ * The same contents with a guard of two tiers. Both graphs are skeletons only, and share the bytes of one chunk with the tables of
+ * two detectors and of their combination.
+ */
+export async function withGuard({ manifest, chunks }: Contents): Promise<Contents> {
+  const chunk = await storedChunk(counting(24, 7))
+  const at = (start: number, length: number): ChunkRange[] => [{ chunk: chunks.length, start, length }]
+  const names = new Set(manifest.graphs.map(({ name }) => name))
+  const graph = (role: string): GraphEntry => ({
+    name: names.has(role) ? `${role} of many names` : role,
+    skeleton: at(0, 24),
+    tensors: [],
+    inputs: ['x', 'means', 'transform'].map((name) => ({ name, dtype: 'float32', shape: ['n', 2] })),
+    outputs: ['logits', 'score', 'features'].map((name) => ({ name, dtype: 'float32', shape: ['n', 2] })),
+    byteLength: 24,
+    digest: new Uint8Array(32).fill(3),
+  })
+  const first = manifest.graphs.length
+  const detector = { kind: 'mahalanobis', score: 'score', parameters: [{ name: 'rank', value: '2' }] }
+  const guard: GuardEntry = {
+    tiers: [
+      { graph: first, low: 0, high: 1 },
+      { graph: first + 1, low: 0.01, high: 0.5 },
+    ],
+    detectors: [
+      { ...detector, name: 'a', tier: 0, twoSided: false },
+      { ...detector, name: 'b', tier: 1, twoSided: true },
+    ],
+    calibrations: [
+      {
+        targets: ['node', 'wasm'],
+        tables: [
+          { count: 2, ranges: at(0, 8) },
+          { count: 3, ranges: at(4, 12) },
+        ],
+        combined: { count: 2, ranges: at(16, 8) },
+      },
+    ],
+    policy: { flag: 0.05, reject: 0.01, confidence: 0, combination: 'simes', withhold: 'indeterminate' },
+    logits: 'logits',
+    room: {
+      detector: 0,
+      features: 'features',
+      means: 'means',
+      transform: 'transform',
+      room: 4,
+      rank: 2,
+      samples: 100,
+      classes: ['cat', 'dog'],
+    },
+  }
+  return {
+    manifest: {
+      ...manifest,
+      critical: [...manifest.critical.filter((feature) => feature !== GUARD_FEATURE), GUARD_FEATURE],
+      graphs: [...manifest.graphs, graph('guarded'), graph('second')],
+      guard,
+    },
+    chunks: [...chunks, chunk],
+  }
 }
 
 /** The same contents, their last chunk encoded against two ranges (or one) of a base package. */

@@ -5,13 +5,15 @@
  */
 
 import { type Bytes, equal, HardpackError, type Source, sha256, throwIfAborted, toHex } from '../core/index.ts'
-import { BASE_MINOR, HEADER_BYTES, parseHeader, VERSION } from './header.ts'
+import { HEADER_BYTES, minorOf, parseHeader, VERSION } from './header.ts'
 import { layOut } from './layout.ts'
 import { type Limits, limitsOf, malformed } from './limits.ts'
 import type { Manifest } from './manifest.ts'
 import { decodeManifest } from './manifest-codec.ts'
+import { checkText } from './scope.ts'
 import { checkKey, includesKey, signedMessage, verifyBlock } from './signature.ts'
-import { BASE_FEATURE, checkText, validateManifest } from './validate.ts'
+import { BASE_FEATURE, validateManifest } from './validate.ts'
+import { GUARD_FEATURE } from './validate-guard.ts'
 
 export interface ReadOptions {
   /** Ed25519 public keys, 32 bytes each, of which one must have signed the package. */
@@ -76,10 +78,10 @@ export async function readPackage(source: Source, options: ReadOptions = {}): Pr
   checkTrust(signers, trustedKeys, options.trust ?? 'signed')
 
   const manifest = decodeManifest(manifestBytes, header.minor <= VERSION.minor)
-  checkFeatures(manifest, [BASE_FEATURE, ...criticalFeatures], limits)
+  checkFeatures(manifest, [BASE_FEATURE, GUARD_FEATURE, ...criticalFeatures], limits)
   validateManifest(manifest, limits)
-  if (manifest.base && header.minor < BASE_MINOR) {
-    throw malformed(`A package with a base expected format 1.${BASE_MINOR}, got 1.${header.minor}`)
+  if (header.minor < minorOf(manifest)) {
+    throw malformed(`What the manifest holds expected format 1.${minorOf(manifest)}, got 1.${header.minor}`)
   }
   if (!(manifest.release >= minRelease)) {
     const message = `The package expected release ${minRelease} or later, got ${manifest.release}.`

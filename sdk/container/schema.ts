@@ -214,6 +214,21 @@ export function optional<T>(item: Message<T>): Kind<T | undefined> {
   }
 }
 
+/** A message that is always there, named in errors. */
+export function required<T>(what: string, item: Message<T>): Kind<T> {
+  return {
+    type: LENGTH,
+    repeated: false,
+    absent() {
+      throw malformed(`The manifest expected ${what}, got none`)
+    },
+    write(writer, field, value) {
+      writer.bytes(field, item.encode(value))
+    },
+    read: (reader) => item.decode(reader.lengthDelimited(true)),
+  }
+}
+
 // `before` is the array that the first occurrence made, not one that anybody else holds.
 function append<T>(before: readonly T[], value: T): readonly T[] {
   const values = before as T[]

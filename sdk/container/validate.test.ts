@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { sha256 } from '../core/index.ts'
 import { DEFAULT_LIMITS, type Limits, limitsOf } from './limits.ts'
 import type { Manifest } from './manifest.ts'
-import { arbitrarySpec, type Contents, contentsOf, smallContents, withBase } from './packages.fixture.ts'
+import { arbitrarySpec, type Contents, contentsOf, smallContents, withBase, withGuard } from './packages.fixture.ts'
 import { checkBaseRanges, validateManifest } from './validate.ts'
 
 type Mutable<T> = T extends Uint8Array ? T : { -readonly [Key in keyof T]: Mutable<T[Key]> }
@@ -105,6 +105,77 @@ for (const [rule, message, change] of BROKEN_BASE) {
   })
 }
 
+type MutableGuard = NonNullable<Mutable<Manifest>['guard']>
+
+const BROKEN_GUARD: [
+  rule: string,
+  message: RegExp,
+  change: (guard: MutableGuard, manifest: Mutable<Manifest>) => void,
+][] = [
+  ['a guard is a critical feature', /"guard" and a guard, got one/, (_, m) => (m.critical = [])],
+  ['the feature has a guard', /"guard" and a guard, got one/, (_, m) => delete m.guard],
+  ['a guard has a tier', /1 to 8 tiers, got 0/, (g) => (g.tiers = [])],
+  ['a tier has a graph', /Tier 1 .* expected a graph below 3, got 3/, (g) => (g.tiers[1].graph = 3)],
+  ['tiers have graphs of their own', /tiers of the guard expected distinct/, (g) => (g.tiers[1].graph = 1)],
+  ['the first tier runs always', /band of tier 0 expected 0 and 1/, (g) => (g.tiers[0].high = 0.5)],
+  ['a band is one', /band of tier 1 expected 0 ≤ low < high ≤ 1, got 0.5 and 0.5/, (g) => (g.tiers[1].low = 0.5)],
+  ['a band is a number', /band of tier 1/, (g) => (g.tiers[1].high = Number.NaN)],
+  ['logits are an output', /logits of the guard expected a value of its graph, got "z"/, (g) => (g.logits = 'z')],
+  ['a guard has a detector', /1 to 64 detectors, got 0/, (g) => (g.detectors = [])],
+  ['detectors are distinct', /detectors expected distinct/, (g) => (g.detectors[1].name = 'a')],
+  ['a detector has a name', /name of a detector expected a text/, (g) => (g.detectors[0].name = '')],
+  ['a detector has a kind', /kind of a detector expected a text/, (g) => (g.detectors[0].kind = '')],
+  ['a detector has a tier', /Detector "b" expected a tier below 2, got 2/, (g) => (g.detectors[1].tier = 2)],
+  ['a detector has a score', /score of detector "a" expected a value/, (g) => (g.detectors[0].score = 'x')],
+  ['a score is float32', /expected float32, got float16/, (_, m) => (m.graphs[1].outputs[1].dtype = 'float16')],
+  ['a detector runs always', /first tier of the guard expected a detector/, (g) => (g.detectors[0].tier = 1)],
+  ['a parameter has a name', /name of a parameter expected a text/, (g) => (g.detectors[0].parameters[0].name = '')],
+  ['a parameter is printable', /no control characters/, (g) => (g.detectors[0].parameters[0].value = '\u001b[2J')],
+  ['there is a calibration', /expected a calibration, got none/, (g) => (g.calibrations = [])],
+  ['a calibration has a target', /expected a target, got none/, (g) => (g.calibrations[0].targets = [])],
+  [
+    'targets are distinct',
+    /targets of the calibrations expected distinct/,
+    (g) => g.calibrations[0].targets.push('node'),
+  ],
+  ['each detector has a table', /expected 2 tables, got 1/, (g) => g.calibrations[0].tables.pop()],
+  ['a table is as long as it says', /expected 12 bytes, got 8/, (g) => (g.calibrations[0].tables[0].count = 3)],
+  [
+    'a table has a score',
+    /table of the guard expected/,
+    (g) => (g.calibrations[0].tables[0] = { count: 0, ranges: [] }),
+  ],
+  ['the combination has a table', /table of the guard/, (g) => (g.calibrations[0].combined = { count: 0, ranges: [] })],
+  ['a policy rejects less than it flags', /0 < reject ≤ flag < 1, got 0.06/, (g) => (g.policy.reject = 0.06)],
+  ['a policy is a number', /0 < reject ≤ flag < 1/, (g) => (g.policy.flag = Number.NaN)],
+  ['a confidence is less than 1', /confidence of the guard/, (g) => (g.policy.confidence = 1)],
+  [
+    'a combination is known',
+    /combination .* one of simes, cauchy, got "fisher"/,
+    (g) => (g.policy.combination = 'fisher'),
+  ],
+  ['withholding is known', /withholding .* got "always"/, (g) => (g.policy.withhold = 'always')],
+  [
+    'room is for a detector',
+    /room for classes expected a detector below 2/,
+    (g) => Object.assign(g.room!, { detector: 2 }),
+  ],
+  ['room has features', /features of the room/, (g) => Object.assign(g.room!, { features: 'x' })],
+  ['room has inputs', /input of the room/, (g) => Object.assign(g.room!, { means: 'score' })],
+  ['room is bounded', /size of the room .* got 4097/, (g) => Object.assign(g.room!, { room: 4097 })],
+  ['a rank is positive', /rank of the room .* got 0/, (g) => Object.assign(g.room!, { rank: 0 })],
+  ['a class has a name', /name of a class/, (g) => g.room!.classes.push('')],
+]
+
+for (const [rule, message, change] of BROKEN_GUARD) {
+  test(`refused unless ${rule}`, async () => {
+    const manifest = await manifestOf(await withGuard(await smallContents()))
+    validateManifest(manifest, DEFAULT_LIMITS)
+    change(manifest.guard!, manifest)
+    assert.throws(() => validateManifest(manifest, DEFAULT_LIMITS), { code: 'INVALID_FORMAT', message })
+  })
+}
+
 test('a base is the package that is named, stands alone, and has what is asked of it', async () => {
   const contents = await smallContents()
   const manifest = await manifestOf(withBase(contents, new Uint8Array(32)))
@@ -145,7 +216,7 @@ const OVER: [limit: Partial<Limits>, message: RegExp, change: (manifest: Mutable
   [{ chunks: 1 }, /number of chunks expected at most 1, got 2/, () => {}],
   [{ chunkBytes: 25 }, /chunk 1 expected at most 25, got 26/, () => {}],
   [{ modelBytes: 38 }, /all chunks expected at most 38, got 39/, () => {}],
-  [{ modelBytes: 46 }, /graphs and golden cases expected at most 46, got 47/, () => {}],
+  [{ modelBytes: 46 }, /graphs, golden cases and tables expected at most 46, got 47/, () => {}],
   [{ tensors: 1 }, /number of tensors expected at most 1, got 2/, () => {}],
   [{ rank: 2 }, /rank of "y" expected at most 2, got 3/, () => {}],
   [{ nameBytes: 13 }, /generator expected at most 13, got 14/, () => {}],
@@ -153,7 +224,7 @@ const OVER: [limit: Partial<Limits>, message: RegExp, change: (manifest: Mutable
   [{}, /rank of Tensor "w" expected at most 8/, (m) => (m.graphs[0].tensors[0].shape = [2, 1, 1, 1, 1, 1, 1, 1, 1])],
   [{}, /size that a number can hold/, (m) => (m.graphs[0].tensors[0].shape = [HUGE, HUGE])],
   [{}, /size that a number can hold/, (m) => (m.golden[0].outputs[0].shape = [HUGE, HUGE])],
-  [{}, /golden cases expected at most 2147418112/, (m) => (m.golden[1].inputs[0].shape = [2 ** 29])],
+  [{}, /golden cases and tables expected at most 2147418112/, (m) => (m.golden[1].inputs[0].shape = [2 ** 29])],
 ]
 
 test('over a limit: base ranges', async () => {

@@ -6,6 +6,8 @@
 import { byteLength, type DType, elementCount } from '../core/index.ts'
 import { checkLimit, type Limits, malformed } from './limits.ts'
 import type { ChunkEntry, ChunkRange, GoldenEntry, GraphEntry, Manifest, ValueEntry } from './manifest.ts'
+import { checkDistinct, checkText, rangeBytes, type Scope } from './scope.ts'
+import { guardBytes } from './validate-guard.ts'
 
 /** The critical feature of a package that needs another one. */
 export const BASE_FEATURE = 'base'
@@ -37,30 +39,12 @@ export function validateManifest(manifest: Manifest, limits: Limits): void {
     if (!graph) throw malformed(`A golden case expected a graph below ${graphs.length}, got ${entry.graph}`)
     expanded += goldenBytes(scope, entry, graph)
   }
-  checkLimit(limits, 'modelBytes', 'The size of all graphs and golden cases', expanded)
+  expanded += guardBytes(scope, manifest)
+  checkLimit(limits, 'modelBytes', 'The size of all graphs, golden cases and tables', expanded)
   checkCover(chunks, scope.ranges)
 }
 
-/** What the checks below share: the chunk table, the limits, and every range that was seen. */
-interface Scope {
-  readonly chunks: readonly ChunkEntry[]
-  readonly limits: Limits
-  readonly ranges: ChunkRange[]
-}
-
-/** Refuses a text that is too long or too short, or that holds control characters. */
-export function checkText(what: string, text: string, limits: Limits, minLength = 0): void {
-  checkLimit(limits, 'nameBytes', what, new TextEncoder().encode(text).length)
-  if (text.length < minLength) throw malformed(`${what} expected a text, got an empty one`)
-  // Names are printed on terminals, where control characters are commands.
-  if (/\p{Control}/u.test(text)) throw malformed(`${what} expected no control characters, got ${JSON.stringify(text)}`)
-}
-
 const nameOf = ({ name }: { readonly name: string }): string => name
-
-function checkDistinct(what: string, names: readonly string[]): void {
-  if (new Set(names).size !== names.length) throw malformed(`${what} expected distinct names, got one twice`)
-}
 
 function checkChunks(chunks: readonly ChunkEntry[], limits: Limits): void {
   checkLimit(limits, 'chunks', 'The number of chunks', chunks.length)
@@ -226,21 +210,4 @@ function filledBytes(
 function shapeBytes({ limits }: Scope, what: string, dtype: DType, shape: readonly number[]): number {
   checkLimit(limits, 'rank', `The rank of ${what}`, shape.length)
   return byteLength(dtype, elementCount(shape))
-}
-
-function rangeBytes({ chunks, ranges: seen }: Scope, what: string, ranges: readonly ChunkRange[]): number {
-  let total = 0
-  for (const range of ranges) {
-    const { chunk, start, length } = range
-    const rawLength = chunks[chunk]?.rawLength ?? 0
-    // Differences of numbers below 2^53 are exact; the sum `start + length` of hostile ones is not.
-    if (length < 1 || length > rawLength || start > rawLength - length) {
-      throw malformed(
-        `${what} expected a range within the ${rawLength} bytes of chunk ${chunk}, got ${length} at ${start}`,
-      )
-    }
-    total += length
-    seen.push(range)
-  }
-  return total
 }

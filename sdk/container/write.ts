@@ -1,7 +1,7 @@
 /** Writes a package. The same manifest, chunks and keys give the same bytes: Ed25519 signatures are deterministic too. */
 
 import { type Bytes, concat, sha256 } from '../core/index.ts'
-import { BASE_MINOR, encodeHeader, HEADER_BYTES } from './header.ts'
+import { encodeHeader, HEADER_BYTES, minorOf } from './header.ts'
 import { layOut } from './layout.ts'
 import { checkLimit, DEFAULT_LIMITS } from './limits.ts'
 import type { ChunkEntry, ChunkRange, Manifest } from './manifest.ts'
@@ -48,7 +48,7 @@ export async function writePackage(
   const signatureLength = secretKeys.length * SIGNATURE_BYTES
   const { offsets, end } = layOut(HEADER_BYTES + manifestBytes.length + signatureLength, entries)
   const header = encodeHeader({
-    minor: manifest.base ? BASE_MINOR : 0,
+    minor: minorOf(manifest),
     fileLength: end,
     manifestLength: manifestBytes.length,
     signatureLength,

@@ -100,6 +100,11 @@ export function makeValue(name: string, dtype: DType, shape: readonly (number | 
   return create('ValueInfoProto', { name, type: create('TypeProto', { tensorType }) })
 }
 
+/** An output of a graph that a runtime is to find the type and shape of. */
+export function makeUntypedOutput(name: string): ValueInfoProto {
+  return create('ValueInfoProto', { name })
+}
+
 /**
  * A node. Attributes are integers, strings, lists of those, tensors and graphs as they are; floats by `float`, `floats`.
  *

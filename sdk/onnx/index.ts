@@ -1,5 +1,6 @@
 /** Reading, editing, building and writing ONNX models. Pack time only: protobufjs stays in here. */
 
+export { type Appended, appendToFile } from './append.ts'
 export * from './build.ts'
 export { inlineExternalData, type WriteExternalOptions, writeExternalData } from './external.ts'
 export { Fragment, type FragmentOptions, opsetOf, type Reduction } from './fragment.ts'

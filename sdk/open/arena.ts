@@ -38,7 +38,7 @@ const lengthOf = (ranges: readonly ChunkRange[]): number => ranges.reduce((sum, 
  *
  * @throws HardpackError `LIMIT_EXCEEDED` when there is none.
  */
-export function arenaOf({ chunks, graphs, golden }: Manifest): Arena {
+export function arenaOf({ chunks, graphs, golden, guard }: Manifest): Arena {
   const whole = graphs.flatMap(({ skeleton, tensors }) => [skeleton, ...tensors.map(({ ranges }) => ranges)])
   const follows = ({ chunk, start }: ChunkRange, before: ChunkRange | undefined): boolean => {
     if (before === undefined) return true
@@ -49,10 +49,14 @@ export function arenaOf({ chunks, graphs, golden }: Manifest): Arena {
   const inPieces = whole.filter((ranges) => !ranges.every((range, i) => follows(range, ranges[i - 1])))
   const apart = new Set(inPieces)
   const inOrder = whole.filter((ranges) => !apart.has(ranges))
-  const anywhere = golden.flatMap(({ inputs, outputs }) => [
-    ...inputs.map(({ source }) => ('ranges' in source ? source.ranges : [])),
-    ...outputs.map(({ ranges }) => ranges),
-  ])
+  const tables = guard?.calibrations.flatMap(({ tables, combined }) => [...tables, combined]) ?? []
+  const anywhere = [
+    ...golden.flatMap(({ inputs, outputs }) => [
+      ...inputs.map(({ source }) => ('ranges' in source ? source.ranges : [])),
+      ...outputs.map(({ ranges }) => ranges),
+    ]),
+    ...tables.map(({ ranges }) => ranges),
+  ]
 
   const continued = new Set(
     inOrder.flatMap((ranges) => ranges.filter((range, i) => i > 0 && range.start === 0)).map(({ chunk }) => chunk),

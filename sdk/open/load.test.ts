@@ -37,7 +37,8 @@ test('a weight that spans chunks lies in one piece, so that a runtime reads it w
   assert.ok(manifest.graphs[0].tensors[1].ranges.length > 1, 'a weight spans chunks')
   assert.notEqual(manifest.chunks[first.chunk].rawLength % 8, 0, 'and its first chunk ends off the alignment')
 
-  const { runnable } = await loadPackage(source, { trust: 'unsigned' }, {})
+  const { passes } = await loadPackage(source, { trust: 'unsigned' }, {})
+  const [{ runnable }] = passes
   assert.ok(runnable.externalData)
   assert.ok(runnable.model.length < 4096, `the graph holds weights: ${runnable.model.length} bytes`)
 })
@@ -72,7 +73,8 @@ test('rows that repeat are stored once, and a runtime gets them in one piece all
   const [whole, ...parts] = tensors.map(({ packedBytes, rawBytes }) => packedBytes / rawBytes)
   assert.ok(parts[0] < 0.75 * whole && parts[1] < 0.6 * whole, 'what is shared counts where it is first')
 
-  const { runnable, golden } = await loadPackage(bytesSource(bytes), { trust: 'unsigned' }, {})
+  const { passes } = await loadPackage(bytesSource(bytes), { trust: 'unsigned' }, {})
+  const [{ runnable, golden }] = passes
   assert.ok(runnable.model.length < 4096, `the graph holds weights: ${runnable.model.length} bytes`)
   assert.ok((runnable.externalData?.[0].data.length ?? 0) <= onnx.length + 8192)
   const [before, after] = await Promise.all(

@@ -7,11 +7,13 @@ import type { Workers } from '../../compress/pool/pool.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Graph } from '../../targets/types.ts'
 import type { Limits } from '../container/limits.ts'
-import type { GraphEntry, Manifest } from '../container/manifest.ts'
+import type { GraphEntry, GuardTable, Manifest } from '../container/manifest.ts'
 import { type OpenedPackage, type ReadOptions, readPackage } from '../container/read.ts'
 import { type CallOptions, HardpackError, type Source, tensorOf } from '../core/index.ts'
 import type { GoldenCase } from '../run/golden.ts'
+import type { CalibrationTables } from '../run/guard/calibrated.ts'
 import { seededTensor } from '../run/seeded.ts'
+import type { Pass } from '../run/self-test.ts'
 import { type Arena, arenaOf, bytesAt, memoryFor, settle } from './arena.ts'
 import { type BaseSource, baseOf, openBase } from './base.ts'
 import { decodeInto } from './decode-chunks.ts'
@@ -25,15 +27,19 @@ const EXTERNAL_PATH = 'hardpack-weights'
 /** Smaller initializers stay in the graph: a runtime may want them while it infers shapes. */
 const MIN_EXTERNAL_BYTES = 1024
 
-/** A package that was checked and decoded: what it takes to start its main graph. */
+/** A package that was checked and decoded: what it takes to start it. */
 export interface LoadedPackage {
   readonly manifest: Manifest
+  /** SHA-256 of the manifest: it names the whole content. */
+  readonly manifestDigest: Uint8Array
   /** Keys whose signature is valid. */
   readonly signers: readonly Uint8Array[]
+  /** What the app sees: the inputs and outputs of the model. */
   readonly graph: GraphEntry
-  readonly runnable: Graph
-  /** At least one, each with an output: what the self-test compares. */
-  readonly golden: readonly GoldenCase[]
+  /** The graphs to start; the first runs the model. Golden cases: at least one, each with an output. */
+  readonly passes: readonly Pass[]
+  /** The tables of the guard, one list for each of its calibrations. */
+  readonly tables: readonly CalibrationTables[]
   /** Which decoder unpacked it: `wasm` or `typescript`, and in how many threads where there were several. */
   readonly decoder: string
 }
@@ -52,20 +58,40 @@ export async function loadPackage(
   workers?: Workers,
 ): Promise<LoadedPackage> {
   const opened = await readPackage(source, trust)
-  const { manifest, signers } = opened
+  const { manifest, manifestDigest, signers } = opened
   const graph = mainGraph(manifest)
-  checkGolden(manifest)
+  const run = graphsToRun(manifest)
+  for (const index of run) checkGolden(manifest, index)
   const { arena, decoder } = await withDecoder(manifest, options, workers, async (decoder) => {
     const arena = await decodeChunks(source, opened, decoder, { ...options, limits: trust.limits })
     return { arena, decoder: decoder.name }
   })
-  const golden = goldenCases(arena, manifest, 0)
-  return { manifest, signers, graph, runnable: runnableGraph(arena, graph), golden, decoder }
+  const passes = run.map((index) => ({
+    name: manifest.graphs[index].name,
+    runnable: runnableGraph(arena, manifest.graphs[index]),
+    golden: goldenCases(arena, manifest, index),
+  }))
+  return { manifest, manifestDigest, signers, graph, passes, tables: calibrationTables(arena, manifest), decoder }
+}
+
+/** The indices of the graphs that are run: those of the guard's tiers, or the main graph. */
+export function graphsToRun({ guard }: Manifest): readonly number[] {
+  return guard ? guard.tiers.map(({ graph }) => graph) : [0]
+}
+
+function calibrationTables(arena: Arena, { guard }: Manifest): CalibrationTables[] {
+  // Copied: tables outlive the arena.
+  const load = ({ count, ranges }: GuardTable): Float32Array =>
+    tensorOf('float32', [count], bytesAt(arena, ranges).slice()).data as Float32Array
+  return (guard?.calibrations ?? []).map(({ tables, combined }) => ({
+    tables: tables.map(load),
+    combined: load(combined),
+  }))
 }
 
 /** A self-test that compares nothing would accept any target. */
-function checkGolden({ golden }: Manifest): void {
-  const cases = golden.filter(({ graph }) => graph === 0)
+function checkGolden({ golden }: Manifest, run: number): void {
+  const cases = golden.filter(({ graph }) => graph === run)
   if (cases.length > 0 && cases.every(({ outputs }) => outputs.length > 0)) return
   throw new HardpackError(
     'INVALID_FORMAT',
@@ -160,7 +186,7 @@ export function goldenCases(arena: Arena, manifest: Manifest, graph: number): Go
     }))
 }
 
-/** The main graph: what `open` runs. A manifest that was read has one. */
+/** The main graph: the model as it was packed. A manifest that was read has one. */
 export function mainGraph(manifest: Manifest): GraphEntry {
   return manifest.graphs[0]
 }

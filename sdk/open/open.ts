@@ -5,6 +5,7 @@ import type { Workers } from '../../compress/pool/pool.ts'
 import type { Target } from '../../targets/types.ts'
 import { limitsOf } from '../container/limits.ts'
 import { blobSource, bytesSource, type CallOptions, HardpackError, type Source, toHex } from '../core/index.ts'
+import { type PolicyOptions, tighten } from '../run/guard/policy.ts'
 import { Model } from '../run/model.ts'
 import { type Attempt, start } from '../run/self-test.ts'
 import type { ThreadOptions } from './decoder.ts'
@@ -23,6 +24,8 @@ export interface OpenOptions extends TrustOptions, ThreadOptions, CallOptions {
    * package needs one; it needs no signature, since the package names it by its digest.
    */
   base?: PackageInput | (() => PackageInput | Promise<PackageInput>)
+  /** Tightens the policy of the package's guard. */
+  guard?: PolicyOptions
 }
 
 /**
@@ -59,7 +62,7 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
     return source
   }
   const { base, signal, onProgress, decodeThreads } = options
-  const { manifest, graph, golden, runnable, signers, decoder } = await loadPackage(
+  const { manifest, manifestDigest, graph, passes, tables, signers, decoder } = await loadPackage(
     await sourceOf(input, 'open()'),
     readOptions(options),
     {
@@ -76,18 +79,28 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
     for (const close of closers) close()
   })
   const attempts: Attempt[] = []
-  const started = await start(runnable, golden, options.targets, attempts, options)
+  const policy = manifest.guard && tighten(manifest.guard.policy, options.guard)
+  const started = await start(passes, options.targets, attempts, options)
   const facts = {
     name: manifest.name,
     release: manifest.release,
     signers: signers.map(toHex),
     inputs: graph.inputs,
     outputs: graph.outputs,
-    golden,
+    passes,
     attempts,
     decoder,
   }
-  return new Model(facts, started)
+  if (!manifest.guard || !policy) return new Model(facts, started)
+  const { Guard } = await import('../run/guard/guard.ts')
+  return new Model(
+    facts,
+    started,
+    new Guard(
+      { entry: manifest.guard, policy, tables, inputs: graph.inputs, outputs: graph.outputs, manifestDigest },
+      started,
+    ),
+  )
 }
 
 function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {

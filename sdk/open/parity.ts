@@ -37,7 +37,7 @@ export async function parity(
   options: TrustOptions & CallOptions & { base?: Source } = {},
 ): Promise<TargetParity[]> {
   const { base, signal, onProgress } = options
-  const { runnable, golden } = await loadPackage(source, readOptions(options), {
+  const { passes } = await loadPackage(source, readOptions(options), {
     signal,
     onProgress,
     base: base && (() => base),
@@ -46,8 +46,10 @@ export async function parity(
   for (const target of targets) {
     const attempts: Attempt[] = []
     try {
-      const { session, difference, device, optimization } = await start(runnable, golden, [target], attempts, options)
-      const latencyMs = await medianRun(session, golden[0], options.signal).finally(() => session.close())
+      const { sessions, difference, device, optimization } = await start(passes, [target], attempts, options)
+      const latencyMs = await medianRun(sessions[0], passes[0].golden[0], options.signal).finally(() =>
+        Promise.all(sessions.map((session) => session.close())),
+      )
       // Asked again: after a run a target may know more, such as why it has one thread.
       const { reason } = await target.probe({ signal: options.signal })
       const { maxAbsDiff } = difference

@@ -116,7 +116,7 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
     generator: manifest.generator,
     license: manifest.license,
     bytes: {
-      raw: manifest.graphs.reduce((sum, graph) => sum + graph.byteLength, 0),
+      raw: mainGraph(manifest).byteLength,
       packed: opened.byteLength,
       sections: { container: opened.byteLength - weights - graphs, graphs, weights },
     },

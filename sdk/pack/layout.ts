@@ -7,7 +7,7 @@ import { type EncodedChunk, type EncodeOptions, encodeBytes, encodeWeights } fro
 import { sliceRanges } from '../../compress/ranges.ts'
 import type { ChunkRange } from '../container/manifest.ts'
 import { concat } from '../core/index.ts'
-import type { WeightLocation } from '../onnx/index.ts'
+import type { Weight } from './graphs.ts'
 
 /** An encoded chunk, with its base as ranges of chunks of the base package. */
 export type LaidOutChunk = Omit<EncodedChunk, 'base'> & { readonly base: readonly ChunkRange[] }
@@ -30,20 +30,17 @@ export interface Partner {
 /**
  * Encodes everything and says where each part lies.
  *
- * @param partners of the weights, in the order of `locations`
+ * @param partners of the weights, in their order
  */
 export async function layOut(
   plain: readonly Uint8Array[],
-  model: Uint8Array,
-  locations: readonly WeightLocation[],
+  weights: readonly Weight[],
   partners: readonly (Partner | undefined)[],
   options: EncodeOptions,
 ): Promise<Layout> {
   const front = await encodeBytes(concat(plain), options)
   const encoded = await encodeWeights(
-    locations.map(({ dtype, shape, start, end }, i) => {
-      return { dtype, shape, bytes: model.subarray(start, end), base: partners[i]?.bytes }
-    }),
+    weights.map(({ dtype, shape, bytes }, i) => ({ dtype, shape, bytes, base: partners[i]?.bytes })),
     options,
   )
   const chunks = encoded.chunks.map(({ base: ranges = [], ...chunk }): LaidOutChunk => {

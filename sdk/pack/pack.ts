@@ -9,8 +9,9 @@ import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
 import { DEFAULT_LIMITS } from '../container/limits.ts'
-import type { ChunkRange, GoldenEntry, Manifest, TensorEntry } from '../container/manifest.ts'
+import type { ChunkRange, GoldenEntry, Manifest } from '../container/manifest.ts'
 import { BASE_FEATURE } from '../container/validate.ts'
+import { GUARD_FEATURE } from '../container/validate-guard.ts'
 import { writePackage } from '../container/write.ts'
 import {
   type Bytes,
@@ -23,11 +24,14 @@ import {
   type Tensor,
   throwIfAborted,
 } from '../core/index.ts'
-import { locateWeights, readModel, signatureOf, splitWeights, type WeightLocation } from '../onnx/index.ts'
+import { readModel, signatureOf } from '../onnx/index.ts'
 import { type LoadedBase, loadBase, pairTensors } from './base.ts'
+import { type GraphFile, graphEntries, planGraphs, type Weight } from './graphs.ts'
+import { guardEntry, tableParts } from './guard/entry.ts'
+import { type GuardOptions, makeGuard } from './guard/make.ts'
 import { layOut, type Partner } from './layout.ts'
 import { isQuantized } from './quantized.ts'
-import { type Reference, takeReference } from './reference.ts'
+import { type Reference, type ReferenceOptions, takeReference } from './reference.ts'
 import { unpack } from './verify.ts'
 
 export interface PackOptions extends EncodeOptions {
@@ -48,6 +52,8 @@ export interface PackOptions extends EncodeOptions {
   base?: Source
   /** Ed25519 secret keys to sign with. */
   secretKeys?: readonly Uint8Array[]
+  /** What it takes to say whether an input should be believed; without it the package has no guard. */
+  guard?: GuardOptions
   /** The runtimes that give and confirm the reference outputs. Default: onnxruntime in Node, native and WASM. */
   reference?: Target
   second?: Target
@@ -60,9 +66,6 @@ export interface PackResult {
   /** How long encoding took, in milliseconds. */
   readonly encodeMs: number
 }
-
-/** Smaller weights stay in the skeleton: an entry in the manifest costs more than a circuit would save. */
-const MIN_WEIGHT_BYTES = 1024
 
 const { version } = createRequire(import.meta.url)('hardpack/package.json') as { version: string }
 
@@ -81,7 +84,6 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
   const { signal, onProgress, effort } = options
   throwIfAborted(signal)
   checkOptions(options)
-  const locations = locateWeights(model, { minBytes: MIN_WEIGHT_BYTES })
   const graph = readModel(model)
   const signature = signatureOf(graph)
   if (signature.outputs.length === 0) {
@@ -89,7 +91,7 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
       hint: 'Export it with its outputs.',
     })
   }
-  const reference = await takeReference({ model }, signature.inputs, {
+  const referenceOptions: ReferenceOptions = {
     reference: options.reference ?? node({ threads: 1 }),
     second: options.second ?? wasm(),
     golden: options.golden,
@@ -97,37 +99,39 @@ export async function pack(model: Uint8Array, options: PackOptions): Promise<Pac
     quantized: isQuantized(graph),
     signal,
     onProgress,
-  })
-  const parts = [splitWeights(model, locations), ...goldenParts(reference)]
+  }
+  const reference = await takeReference({ model }, signature.inputs, referenceOptions)
+  const main: GraphFile = {
+    name: 'main',
+    file: model,
+    inputs: signature.inputs,
+    outputs: signature.outputs.map((output) => ({
+      ...output,
+      shape: output.shape ?? observedShape(reference, output.name),
+    })),
+  }
+  const guard = options.guard && (await makeGuard(main, graph, options.guard, reference, referenceOptions))
+  const tests = guard?.references ?? [reference]
+  const plan = await planGraphs([main, ...(guard?.graphs ?? [])])
+  const goldenBytes = tests.flatMap(goldenParts)
   const base = options.base && (await loadBase(options.base, { signal, onProgress }))
-  const partners = base ? partnersOf(locations, base) : []
+  const partners = base ? partnersOf(plan.weights, base) : []
   const startedAt = performance.now()
-  const layout = await layOut(parts, model, locations, partners, { effort, signal, onProgress })
+  const parts = [...plan.parts, ...goldenBytes, ...(guard ? tableParts(guard) : [])]
+  const layout = await layOut(parts, plan.weights, partners, { effort, signal, onProgress })
   const encodeMs = performance.now() - startedAt
   const needsBase = layout.chunks.some((chunk) => chunk.base.length > 0)
-  const [skeleton, ...golden] = layout.plain
+  const places = layout.plain.slice(plan.parts.length)
   const manifest: Omit<Manifest, 'chunks'> = {
     name: options.name,
     release: options.release ?? 1,
     generator: `hardpack ${version}`,
-    critical: needsBase ? [BASE_FEATURE] : [],
+    critical: [...(needsBase ? [BASE_FEATURE] : []), ...(guard ? [GUARD_FEATURE] : [])],
     base: needsBase ? base?.entry : undefined,
     license: options.license ?? '',
-    graphs: [
-      {
-        name: 'main',
-        skeleton,
-        tensors: tensorEntries(locations, layout.weights),
-        inputs: signature.inputs,
-        outputs: signature.outputs.map((output) => ({
-          ...output,
-          shape: output.shape ?? observedShape(reference, output.name),
-        })),
-        byteLength: model.length,
-        digest: await sha256(model),
-      },
-    ],
-    golden: goldenEntries(reference, golden),
+    graphs: await graphEntries(plan, { parts: layout.plain, weights: layout.weights }),
+    golden: goldenEntries(tests, guard ? 1 : 0, places),
+    guard: guard && guardEntry(guard, places.slice(goldenBytes.length)),
   }
   // Digests of what one decoder gives are checked on what the other gives when the file is read back below.
   const decoder = typescriptDecoder()
@@ -173,22 +177,9 @@ function checkOptions({ name, license = '', release = 1, effort }: PackOptions):
   }
 }
 
-function partnersOf(locations: readonly WeightLocation[], base: LoadedBase): (Partner | undefined)[] {
-  const named = locations.map(({ name, dtype, shape }) => ({ name: reportName(name), dtype, shape }))
-  return pairTensors(named, base.tensors).map((tensor) => {
+function partnersOf(weights: readonly Weight[], base: LoadedBase): (Partner | undefined)[] {
+  return pairTensors(weights, base.tensors).map((tensor) => {
     return tensor && { ranges: tensor.ranges, bytes: base.bytesOf(tensor.ranges) }
-  })
-}
-
-function tensorEntries(
-  locations: readonly WeightLocation[],
-  ranges: readonly (readonly ChunkRange[])[],
-): TensorEntry[] {
-  let removed = 0
-  return locations.map(({ name, dtype, shape, start, end, external }, i) => {
-    const position = start - removed
-    removed += end - start
-    return { name: reportName(name), dtype, shape, position, external, ranges: ranges[i] }
   })
 }
 
@@ -196,13 +187,6 @@ function tensorEntries(
 function observedShape({ cases }: Reference, name: string): string[] {
   const shape = cases[0].outputs.find((output) => output.name === name)?.shape ?? []
   return shape.map((_, axis) => `${name}_${axis}`)
-}
-
-/** A tensor's name as the manifest takes it: printable, at most 256 bytes. For reports; the skeleton keeps the name itself. */
-function reportName(name: string): string {
-  const printable = name.replace(/\p{Cc}/gu, ' ')
-  const { read } = new TextEncoder().encodeInto(printable, new Uint8Array(DEFAULT_LIMITS.nameBytes))
-  return printable.slice(0, read)
 }
 
 /** The bytes that golden cases need, in the order in which `goldenEntries` takes their places. */
@@ -215,23 +199,30 @@ function goldenParts({ cases }: Reference): Uint8Array[] {
   ])
 }
 
-function goldenEntries({ cases }: Reference, places: readonly (readonly ChunkRange[])[]): GoldenEntry[] {
+/** @param first the graph that the first of the references is of; the others follow */
+function goldenEntries(
+  references: readonly Reference[],
+  first: number,
+  places: readonly (readonly ChunkRange[])[],
+): GoldenEntry[] {
   let next = 0
-  return cases.map(({ trial, outputs }) => ({
-    graph: 0,
-    inputs: Object.entries(trial.inputs).map(([name, { tensor, origin }]) => ({
-      name,
-      dtype: tensor.dtype,
-      shape: tensor.shape,
-      source: origin === 'given' ? { ranges: places[next++] } : origin,
+  return references.flatMap(({ cases }, index) =>
+    cases.map(({ trial, outputs }) => ({
+      graph: first + index,
+      inputs: Object.entries(trial.inputs).map(([name, { tensor, origin }]) => ({
+        name,
+        dtype: tensor.dtype,
+        shape: tensor.shape,
+        source: origin === 'given' ? { ranges: places[next++] } : origin,
+      })),
+      outputs: outputs.map(({ name, dtype, shape, values, tolerance }) => ({
+        name,
+        dtype,
+        shape,
+        samples: values.length,
+        ranges: places[next++],
+        tolerance,
+      })),
     })),
-    outputs: outputs.map(({ name, dtype, shape, values, tolerance }) => ({
-      name,
-      dtype,
-      shape,
-      samples: values.length,
-      ranges: places[next++],
-      tolerance,
-    })),
-  }))
+  )
 }

@@ -26,7 +26,7 @@ export interface Verified {
  * opened.manifest.name
  */
 export async function verify(source: Source, options: VerifyOptions = {}): Promise<Verified> {
-  const { opened } = await rebuild(source, options)
+  const { opened } = await unpackGraphs(source, options)
   return { opened }
 }
 
@@ -36,14 +36,20 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
  * @throws HardpackError whatever `verify` throws: nothing that does not verify is unpacked.
  */
 export async function unpack(source: Source, options: VerifyOptions = {}): Promise<Uint8Array> {
-  const { files } = await rebuild(source, options)
+  const { files } = await unpackGraphs(source, options)
   return files[0]
 }
 
-async function rebuild(
+/**
+ * The ONNX files of all graphs of a package.
+ *
+ * @returns one for each graph of the manifest; the model as it was packed first, then those of a guard
+ * @throws HardpackError whatever `verify` throws.
+ */
+export async function unpackGraphs(
   source: Source,
-  options: VerifyOptions,
-): Promise<Verified & { /** One for each graph; the main graph first. */ files: Uint8Array[] }> {
+  options: VerifyOptions = {},
+): Promise<Verified & { readonly files: readonly Uint8Array[] }> {
   const opened = await readPackage(source, readOptions(options))
   await checkPadding(source, opened, options.signal)
   const base = options.base && (() => options.base as Source)

@@ -2,16 +2,20 @@
 
 import type { OptimizationLevel } from '../../targets/types.ts'
 import type { ValueEntry } from '../container/manifest.ts'
-import { arrayOf, HardpackError, type Tensor, type TypedArray } from '../core/index.ts'
-import { type GoldenCase, type GoldenDifference, worst } from './golden.ts'
-import { type Attempt, type Started, selfTest } from './self-test.ts'
-import { fitShape } from './shape.ts'
-
-/** A tensor, or only its elements where the model's own input shape says the rest. */
-export type InputValue = Tensor | TypedArray
+import type { Tensor } from '../core/index.ts'
+import { feedsOf, type InputValue } from './feeds.ts'
+import { type GoldenDifference, worst } from './golden.ts'
+import type { Guard, GuardReport } from './guard/guard.ts'
+import type { Verdict } from './guard/verdict.ts'
+import { type Attempt, type Pass, type Started, selfTest } from './self-test.ts'
 
 export interface RunResult {
+  /** By name; none where the guard withholds them. */
   readonly outputs: Record<string, Tensor>
+  /** What the guard says, where the package has one; of a batch, the gravest. */
+  readonly verdict?: Verdict
+  /** One for each sample of the batch. */
+  readonly verdicts?: readonly Verdict[]
 }
 
 export interface Report {
@@ -27,6 +31,8 @@ export interface Report {
   readonly attempts: readonly Attempt[]
   /** Which decoder unpacked the weights: `wasm` or `typescript`, and in how many threads where there were several. */
   readonly decoder: string
+  /** How the guard judges, where the package has one. */
+  readonly guard?: GuardReport
 }
 
 /** What `open` knows about a package besides its session. */
@@ -36,7 +42,7 @@ export interface ModelFacts {
   readonly signers: readonly string[]
   readonly inputs: readonly ValueEntry[]
   readonly outputs: readonly ValueEntry[]
-  readonly golden: readonly GoldenCase[]
+  readonly passes: readonly Pass[]
   readonly attempts: readonly Attempt[]
   readonly decoder: string
 }
@@ -46,12 +52,15 @@ export class Model {
   readonly outputs: readonly ValueEntry[]
   readonly #facts: ModelFacts
   readonly #started: Started
+  /** Says whether inputs should be believed, where the package has a guard. */
+  readonly guard: Guard | undefined
 
-  constructor(facts: ModelFacts, started: Started) {
+  constructor(facts: ModelFacts, started: Started, guard?: Guard) {
     this.inputs = facts.inputs
     this.outputs = facts.outputs
     this.#facts = facts
     this.#started = started
+    this.guard = guard
   }
 
   /**
@@ -61,29 +70,33 @@ export class Model {
    * @throws HardpackError `INVALID_INPUT` naming the input, before the runtime sees it; `BUSY`, `TIMEOUT`,
    *   `DEVICE_LOST`, `TARGET_FAILED`, `CLOSED`, `ABORTED`.
    * @example
-   * const { outputs } = await model.run({ image: new Float32Array(28 * 28) })
-   * outputs.logits.data // Float32Array(10)
+   * const { outputs, verdict } = await model.run({ image: new Float32Array(28 * 28) })
+   * if (verdict?.action === 'accept') show(outputs.logits.data) // Float32Array(10)
    */
   async run(inputs: Readonly<Record<string, InputValue>>, options: { signal?: AbortSignal } = {}): Promise<RunResult> {
-    const feeds = Object.fromEntries(
-      Object.entries(inputs ?? {}).map(([name, value]) => [name, this.#tensor(name, value)]),
-    )
-    return { outputs: await this.#started.session.run(feeds, options) }
+    const feeds = feedsOf(this.inputs, inputs)
+    if (this.guard) return this.guard.run(feeds, options)
+    return { outputs: await this.#started.sessions[0].run(feeds, options) }
   }
 
   /** Runs the golden cases again, here and now. */
   async selfTest(options: { signal?: AbortSignal } = {}): Promise<GoldenDifference> {
-    return worst(await selfTest(this.#started.session, this.#facts.golden, options.signal))
+    const differences = []
+    for (const [index, session] of this.#started.sessions.entries()) {
+      differences.push(...(await selfTest(session, this.#facts.passes[index].golden, options.signal)))
+    }
+    return worst(differences)
   }
 
   /** The inputs of the golden cases: a ready example of what the model takes. */
   exampleInputs(): Readonly<Record<string, Tensor>> {
-    return this.#facts.golden[0].inputs
+    const { inputs } = this.#facts.passes[0].golden[0]
+    return Object.fromEntries(this.inputs.map(({ name }) => [name, inputs[name]]))
   }
 
   /** Where the model runs, how it was chosen, and what its self-test showed. */
   report(): Report {
-    const { name, release, signers, golden, attempts, decoder } = this.#facts
+    const { name, release, signers, passes, attempts, decoder } = this.#facts
     const { target, device, optimization, difference } = this.#started
     return {
       name,
@@ -92,35 +105,19 @@ export class Model {
       target: target.name,
       ...(device === undefined ? {} : { device }),
       optimization,
-      selfTest: { cases: golden.length, maxAbsDiff: difference.maxAbsDiff, tolerance: difference.tolerance },
+      selfTest: {
+        cases: passes.reduce((sum, { golden }) => sum + golden.length, 0),
+        maxAbsDiff: difference.maxAbsDiff,
+        tolerance: difference.tolerance,
+      },
       attempts,
       decoder,
+      ...(this.guard ? { guard: this.guard.report() } : {}),
     }
   }
 
-  /** Frees the session. Idempotent. */
-  close(): Promise<void> {
-    return this.#started.session.close()
-  }
-
-  #tensor(name: string, value: InputValue): Tensor {
-    if (isTensor(value)) return value
-    const input = this.inputs.find((entry) => entry.name === name)
-    if (!input) {
-      throw new HardpackError(
-        'INVALID_INPUT',
-        `The model expected ${this.inputs.map((i) => `"${i.name}"`).join(', ')}, got an input "${name}".`,
-      )
-    }
-    const { dtype } = input
-    if (!(value instanceof arrayOf(dtype))) {
-      throw new HardpackError(
-        'INVALID_INPUT',
-        `Input "${name}" expected a ${arrayOf(dtype).name} of ${dtype}, got ${Object.prototype.toString.call(value)}.`,
-      )
-    }
-    return { dtype, shape: fitShape(input, value.length), data: value }
+  /** Frees the sessions. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all(this.#started.sessions.map((session) => session.close()))
   }
 }
-
-const isTensor = (value: InputValue): value is Tensor => typeof value === 'object' && value !== null && 'dtype' in value

@@ -17,6 +17,8 @@ import { agrees, compare, type GoldenCase, type GoldenDifference, worst } from '
 /** One try at one target and level, in the order in which they were made. */
 export interface Attempt {
   readonly target: string
+  /** The graph, where it is not the one that runs the model: a further pass of the guard. */
+  readonly graph?: string
   readonly optimization?: OptimizationLevel
   readonly outcome: 'accepted' | 'wrong-answer' | 'failed' | 'unavailable'
   /** The code of the error, where it failed. */
@@ -27,11 +29,21 @@ export interface Attempt {
   readonly tolerance?: number
 }
 
+/** A graph to start, with what it is tested by. The first of a package runs the model; a guard may have more. */
+export interface Pass {
+  readonly name: string
+  readonly runnable: Graph
+  readonly golden: readonly GoldenCase[]
+}
+
 export interface Started {
-  readonly session: Session
+  /** One for each pass. */
+  readonly sessions: readonly Session[]
   readonly target: Target
+  /** Of the first pass. */
   readonly optimization: OptimizationLevel
   readonly device: string | undefined
+  /** The one that matters most, of all passes. */
   readonly difference: GoldenDifference
 }
 
@@ -52,46 +64,84 @@ export async function selfTest(
 const GRAPH_ERRORS: ReadonlySet<ErrorCode> = new Set(['UNSUPPORTED_MODEL', 'TARGET_FAILED'])
 
 /**
- * Starts a graph on the first target, at the fastest level, that gives the golden outputs. Every try is pushed to
- * `attempts`, so that a report can be made even when this throws.
+ * Starts all passes on the first target that gives their golden outputs, each at the fastest level that does. Every try is
+ * pushed to `attempts`, so that a report can be made even when this throws.
  *
  * @throws HardpackError `SELF_TEST_FAILED` when a target ran but none gave the golden outputs, `TARGET_UNAVAILABLE`
  *   when none ran at all, `ABORTED`.
  */
 export async function start(
-  graph: Graph,
-  golden: readonly GoldenCase[],
+  passes: readonly Pass[],
   targets: readonly Target[],
   attempts: Attempt[],
-  { signal, onProgress }: CallOptions = {},
+  options: CallOptions = {},
 ): Promise<Started> {
   for (const target of targets) {
-    throwIfAborted(signal)
-    const probe = await target.probe({ signal })
+    throwIfAborted(options.signal)
+    const probe = await target.probe({ signal: options.signal })
     if (!probe.available) {
       attempts.push({ target: target.name, outcome: 'unavailable', reason: probe.reason })
       continue
     }
-    const total = OPTIMIZATION_LEVELS.length
-    const report = (done: number) => onProgress?.({ stage: `self-test on ${target.name}`, done, total })
-    for (const [step, optimization] of OPTIMIZATION_LEVELS.entries()) {
-      throwIfAborted(signal)
-      report(step)
-      const { session, difference, ...record } = await tryLevel(target, optimization, graph, golden, signal)
-      attempts.push(record)
-      if (session && difference) {
-        try {
-          report(total)
-        } catch (error) {
-          await discard(session)
-          throw error
-        }
-        return { session, target, optimization, device: probe.device, difference }
+    const started: StartedPass[] = []
+    try {
+      for (const [index, pass] of passes.entries()) {
+        const tried: Attempt[] = []
+        const result = await startPass(pass, target, tried, options)
+        attempts.push(...tried.map((attempt) => (index > 0 ? { ...attempt, graph: pass.name } : attempt)))
+        if (!result) break
+        started.push(result)
       }
-      if (record.code && !GRAPH_ERRORS.has(record.code)) break
+    } catch (error) {
+      for (const { session } of started) await discard(session)
+      throw error
     }
+    if (started.length === passes.length) {
+      return {
+        sessions: started.map(({ session }) => session),
+        target,
+        optimization: started[0].optimization,
+        device: probe.device,
+        difference: worst(started.map(({ difference }) => difference)),
+      }
+    }
+    for (const { session } of started) await discard(session)
   }
   throw failure(attempts)
+}
+
+interface StartedPass {
+  readonly session: Session
+  readonly optimization: OptimizationLevel
+  readonly difference: GoldenDifference
+}
+
+/** Starts one graph on a target, at the fastest level that gives its golden outputs; `undefined` where none does. */
+async function startPass(
+  { runnable, golden }: Pass,
+  target: Target,
+  attempts: Attempt[],
+  { signal, onProgress }: CallOptions,
+): Promise<StartedPass | undefined> {
+  const total = OPTIMIZATION_LEVELS.length
+  const report = (done: number) => onProgress?.({ stage: `self-test on ${target.name}`, done, total })
+  for (const [step, optimization] of OPTIMIZATION_LEVELS.entries()) {
+    throwIfAborted(signal)
+    report(step)
+    const { session, difference, ...record } = await tryLevel(target, optimization, runnable, golden, signal)
+    attempts.push(record)
+    if (session && difference) {
+      try {
+        report(total)
+      } catch (error) {
+        await discard(session)
+        throw error
+      }
+      return { session, optimization, difference }
+    }
+    if (record.code && !GRAPH_ERRORS.has(record.code)) break
+  }
+  return undefined
 }
 
 async function tryLevel(

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Bar, barsOf, barTable, type Measured, percentSmaller, reaches } from './bars.ts'
+import { type Bar, barTable, reaches } from '../bar.ts'
+import { barsOf, type Measured, percentSmaller } from './bars.ts'
 import { median } from './median.ts'
 import type { SetType } from './sets.ts'
 import type { SizedSet } from './tensors.ts'

@@ -1,6 +1,6 @@
 /** The bars of the weight codec: what was measured, the least that it should be, and the aim. */
 
-import { table } from '../../../sdk/cli/command.ts'
+import type { Bar } from '../bar.ts'
 import { GENERAL, ZPAQ } from '../general-compressors.ts'
 import type { DeltaRow } from './delta.ts'
 import { type FileRow, smallerThanAll } from './files.ts'
@@ -9,28 +9,11 @@ import type { SetType } from './sets.ts'
 import type { DecodingSummary } from './speeds.ts'
 import { type SizedSet, type TensorPeer, ZIPNN } from './tensors.ts'
 
-export interface Bar {
-  readonly what: string
-  readonly unit: string
-  /** Absent when this run could not measure it. */
-  readonly measured?: number
-  readonly atLeast?: number
-  readonly aim?: number
-  /** Whether a good figure is a small one. */
-  readonly small?: true
-}
-
 export interface Measured {
   readonly sets: readonly SizedSet[]
   readonly files: readonly FileRow[]
   readonly deltas: readonly DeltaRow[]
   readonly decoding: Readonly<Partial<Record<SetType, DecodingSummary>>>
-}
-
-/** Whether a bar reaches a goal; `undefined` when either is absent. */
-export function reaches({ measured, small }: Bar, goal: number | undefined): boolean | undefined {
-  if (measured === undefined || goal === undefined) return undefined
-  return small ? measured <= goal : measured >= goal
 }
 
 /** How many percent smaller `ours` is than `theirs`. */
@@ -192,25 +175,4 @@ function decodingBars(decoding: Measured['decoding']): Bar[] {
 /** All bars, as this run measured them. */
 export function barsOf({ sets, files, deltas, decoding }: Measured): Bar[] {
   return [...sizeBars(sets), ...fileBars(files), ...deltaBars(deltas), ...decodingBars(decoding)]
-}
-
-/** One line a bar. */
-export function barTable(bars: readonly Bar[]): string {
-  const number = (n: number | undefined): string => (n === undefined ? '–' : Number(n.toFixed(2)).toString())
-  const verdict = (holds: boolean | undefined): string => (holds === undefined ? '' : holds ? 'met' : 'NOT MET')
-  return table(
-    [
-      ['bar', 'measured', '', 'at least', '', 'aim', ''],
-      ...bars.map((bar) => [
-        bar.what,
-        number(bar.measured),
-        bar.measured === undefined ? 'not measured' : bar.unit,
-        number(bar.atLeast),
-        verdict(reaches(bar, bar.atLeast)),
-        number(bar.aim),
-        verdict(reaches(bar, bar.aim)),
-      ]),
-    ],
-    [1, 3, 5],
-  )
 }

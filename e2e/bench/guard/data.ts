@@ -1,0 +1,64 @@
+/**
+ * The data of `bench:guard`: Fashion-MNIST (training images from Debian's `dataset-fashion-mnist` where the data folder has
+ * none), MNIST and notMNIST. All are idx files of 28 × 28 pixels; a model takes pixel / 255.
+ */
+
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ValueEntry } from '../../../sdk/container/manifest.ts'
+import { openSamples, type SampleSet, subset } from '../../../sdk/pack/samples/index.ts'
+import { dataFolder } from '../environment.ts'
+
+/** Where Debian puts the whole data set. */
+const DEBIAN = '/usr/share/datasets/fashion-mnist'
+
+export const INPUT: ValueEntry = { name: 'input', dtype: 'float32', shape: ['n', 1, 28, 28] }
+
+/** Clean test images: the first are calibrated on, the others are what false alarms are counted on. */
+const CALIBRATED = 5000
+
+export interface GuardData {
+  readonly train: SampleSet
+  /** All 10,000 test images. */
+  readonly test: SampleSet
+  readonly calibrate: SampleSet
+  readonly held: SampleSet
+  readonly mnist: SampleSet
+  readonly mnistTrain: SampleSet
+  readonly notMnist: SampleSet
+  /** A model of the folder `trained`, as bytes. */
+  trained(name: string): Promise<Uint8Array>
+  /** A model of the folder `models`. */
+  model(name: string): Promise<Uint8Array>
+}
+
+/** The data, or in one sentence what is missing. */
+export async function guardData(): Promise<GuardData | string> {
+  const folder = dataFolder()
+  if (folder === undefined)
+    return 'HARDPACK_DATA expected a folder of models and data sets, got none: nothing to measure.'
+  const own = join(folder, 'fashion-mnist')
+  const train = [own, DEBIAN].map((from) => join(from, 'train-images-idx3-ubyte.gz')).find((path) => existsSync(path))
+  if (train === undefined) {
+    return 'Fashion-MNIST has no training images here: install Debian\'s "dataset-fashion-mnist", or put them into the data folder.'
+  }
+  const idx = (path: string): Promise<SampleSet> => openSamples(path, { input: INPUT })
+  const test = await idx(join(own, 't10k-images-idx3-ubyte.gz'))
+  const part = (start: number, end: number): SampleSet =>
+    subset(
+      test,
+      Array.from({ length: end - start }, (_, i) => start + i),
+    )
+  return {
+    train: await idx(train),
+    test,
+    calibrate: part(0, CALIBRATED),
+    held: part(CALIBRATED, test.count),
+    mnist: await idx(join(folder, 'mnist', 't10k-images-idx3-ubyte.gz')),
+    mnistTrain: await idx(join(folder, 'mnist', 'train-images-idx3-ubyte.gz')),
+    notMnist: await idx(join(folder, 'ood', 'notmnist-t10k-images-idx3-ubyte.gz')),
+    trained: (name) => readFile(join(folder, 'trained', `${name}.onnx`)),
+    model: (name) => readFile(join(folder, 'models', `${name}.onnx`)),
+  }
+}

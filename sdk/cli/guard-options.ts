@@ -1,0 +1,121 @@
+/** The options of `hardpack pack` that make a guard. */
+
+import { readFile } from 'node:fs/promises'
+import { signatureOf } from '../onnx/index.ts'
+import { parseChoices } from '../pack/guard/choice.ts'
+import type { GuardOptions } from '../pack/guard/make.ts'
+import { openSamples, parsePreprocess, split } from '../pack/samples/index.ts'
+import { type Arguments, text, UsageError } from './command.ts'
+
+export const GUARD_HELP: readonly string[] = [
+  '--calibrate PATH      clean samples: a folder of pictures (sub-folders are classes), .npy or IDX; gives the package a guard',
+  '--fit PATH            other clean samples to fit on; default: half of those of --calibrate',
+  '--guard LIST          detectors, such as max-softmax,mahalanobis (default), energy, hyp-oc, feature-squeezing, second-opinion, beyond',
+  '--second FILE         the ONNX model of second-opinion',
+  '--encoder FILE        the self-supervised ONNX encoder of beyond',
+  '--paper               beyond as in the paper: 50 strong neighbours, not 16 mild ones',
+  '--preprocess WORDS    how pictures become inputs: "range=0..1 mean=0.485,… std=0.229,… order=bgr fit=center-crop"',
+  '--flag RATE           the rate of clean inputs that may be flagged; default 0.05',
+  '--reject RATE         the rate of clean inputs that may be rejected; default 0.01',
+  '--confidence SHARE    keep these rates in this share of calibration sets; default: on average',
+  '--withhold ACTION     withhold outputs from this action on: never, indeterminate (default), reject or flag',
+  '--band LOW,HIGH       run costly detectors only where the p-value of the others lies in this band; default: always',
+  '--logits VALUE        the value with one number a class; default: before the softmax of the first output that fits',
+  '--taps LIST           values whose features detectors look at; default: one a stage, and the last',
+  '--rank N              directions that Mahalanobis keeps; default 128',
+  '--room N              how many classes a device may add; default 0',
+]
+
+export const GUARD_OPTIONS = {
+  calibrate: { type: 'string' },
+  fit: { type: 'string' },
+  guard: { type: 'string' },
+  second: { type: 'string' },
+  encoder: { type: 'string' },
+  paper: { type: 'boolean' },
+  preprocess: { type: 'string' },
+  flag: { type: 'string' },
+  reject: { type: 'string' },
+  confidence: { type: 'string' },
+  withhold: { type: 'string' },
+  band: { type: 'string' },
+  logits: { type: 'string' },
+  taps: { type: 'string' },
+  rank: { type: 'string' },
+  room: { type: 'string' },
+} as const
+
+/**
+ * The guard that the arguments ask for; `undefined` where they ask for none.
+ *
+ * @throws UsageError for options that do not go together; HardpackError for samples and files that cannot be read.
+ */
+export async function guardOptions(args: Arguments, model: Uint8Array): Promise<GuardOptions | undefined> {
+  const path = text(args, 'calibrate')
+  if (path === undefined) {
+    const lone = Object.keys(GUARD_OPTIONS).find((name) => args.values[name] !== undefined)
+    if (lone !== undefined) throw new UsageError(`--${lone} expected --calibrate with clean samples, got none.`)
+    return undefined
+  }
+  const [input] = signatureOf(model).inputs
+  const preprocess = text(args, 'preprocess')
+  const options = { input, preprocess: preprocess === undefined ? undefined : parsePreprocess(preprocess) }
+  const clean = await openSamples(path, options)
+  const fitPath = text(args, 'fit')
+  const [fit, calibrate] =
+    fitPath === undefined ? split(clean, [0.5, 0.5]) : [await openSamples(fitPath, options), clean]
+  const [second, encoder] = await Promise.all(
+    ['second', 'encoder'].map(async (name) => {
+      const file = text(args, name)
+      return file === undefined ? undefined : new Uint8Array(await readFile(file))
+    }),
+  )
+  const list = text(args, 'guard')
+  const extras = {
+    second,
+    encoder,
+    preset: args.values.paper ? ('paper' as const) : undefined,
+    rank: number(args, 'rank'),
+    range: clean.format && pixelRange(clean.format),
+  }
+  const band = numbers(args, 'band')
+  if (band && band.length !== 2)
+    throw new UsageError(`--band expected two p-values such as 0.01,0.5, got ${band.length}.`)
+  const taps = text(args, 'taps')?.split(',')
+  const given = Object.entries({
+    flag: number(args, 'flag'),
+    reject: number(args, 'reject'),
+    confidence: number(args, 'confidence'),
+    withhold: text(args, 'withhold'),
+  })
+  return {
+    fit,
+    calibrate,
+    detectors: list === undefined ? undefined : parseChoices(list, extras),
+    logits: text(args, 'logits'),
+    taps,
+    policy: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    room: number(args, 'room'),
+    band: band as [number, number] | undefined,
+  }
+}
+
+/** What pixels 0 and 255 become, over all channels. */
+function pixelRange({ scale, offset }: { scale: readonly number[]; offset: readonly number[] }): [number, number] {
+  const ends = scale.flatMap((s, c) => [offset[c], 255 * s + offset[c]])
+  return [Math.min(...ends), Math.max(...ends)]
+}
+
+function number(args: Arguments, name: string): number | undefined {
+  return numbers(args, name)?.[0]
+}
+
+function numbers(args: Arguments, name: string): number[] | undefined {
+  const value = text(args, name)
+  if (value === undefined) return undefined
+  const list = value.split(',').map(Number)
+  if (value.trim() === '' || !list.every(Number.isFinite)) {
+    throw new UsageError(`--${name} expected a number, got "${value}".`)
+  }
+  return list
+}

@@ -1,0 +1,163 @@
+/**
+ * Attacks on a packed model: its own graph answers them, and the gradient of that graph where one can be built. What they make
+ * is judged like any other set of samples.
+ */
+
+import {
+  type AttackResult,
+  adaptive,
+  type Batch,
+  boundary,
+  carliniWagner,
+  fgsm,
+  graphOracle,
+  type Oracle,
+  pgd,
+  spsa,
+  square,
+} from '../../detectors/attacks/index.ts'
+import { node } from '../../targets/node.ts'
+import type { Session } from '../../targets/types.ts'
+import { type CallOptions, HardpackError, messageOf, type Source } from '../core/index.ts'
+import { inputGradient } from '../onnx/gradient/index.ts'
+import { readModel, writeModel } from '../onnx/index.ts'
+import type { SampleSet } from '../pack/samples/index.ts'
+import { unpackGraphs, type VerifyOptions } from '../pack/verify.ts'
+
+export const ATTACKS = ['fgsm', 'pgd', 'cw', 'square', 'spsa', 'boundary', 'adaptive'] as const
+export type AttackName = (typeof ATTACKS)[number]
+
+/** A packed model as an attacker sees it. */
+export interface Victim {
+  readonly oracle: Oracle
+  /** Shape of one input. */
+  readonly shape: readonly number[]
+  /** Where channels lie in it. */
+  readonly channels: 'first' | 'last'
+  /** What an element of an input can be. */
+  readonly range: { readonly min: number; readonly max: number }
+  /** The detector whose score the oracle has. */
+  readonly detector: string
+  /** Why there are no gradients, where there are none. */
+  readonly withoutGradient?: string
+  close(): Promise<void>
+}
+
+export interface VictimOptions extends VerifyOptions {
+  /** A graph of the gradient, where hardpack cannot build one: inputs and outputs as `inputGradient` gives them. */
+  readonly gradient?: Uint8Array
+  /** Samples as the attack takes them: their format says what a pixel can be. */
+  readonly samples: SampleSet
+}
+
+/**
+ * Loads the first graph of a guarded package as an oracle of attacks.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT` for a package without a guard, or samples that are no pictures; and as `verify` does.
+ */
+export async function openVictim(source: Source, options: VictimOptions): Promise<Victim> {
+  const { opened, files } = await unpackGraphs(source, options)
+  const { guard, graphs } = opened.manifest
+  if (!guard) {
+    throw new HardpackError('INVALID_ARGUMENT', 'An evaluation expected a package with a guard, got one without.', {
+      hint: 'Pack the model with --calibrate.',
+    })
+  }
+  const { format } = options.samples
+  if (!format) {
+    throw new HardpackError('INVALID_ARGUMENT', 'An attack expected samples that are pictures, got others.', {
+      hint: 'Leave out --attack.',
+    })
+  }
+  const [{ graph }] = guard.tiers
+  const file = files[graph]
+  const input = graphs[graph].inputs[0].name
+  const detector = guard.detectors.find(({ kind, tier }) => tier === 0 && kind === 'mahalanobis') ?? guard.detectors[0]
+  const sessions: Session[] = []
+  const load = async (model: Uint8Array): Promise<Session> => {
+    const session = await node().create({ model }, { optimization: 'basic', signal: options.signal })
+    sessions.push(session)
+    return session
+  }
+  const close = async (): Promise<void> => {
+    for (const session of sessions.splice(0)) await session.close()
+  }
+  try {
+    const forward = await load(file)
+    let backward: Session | undefined
+    let withoutGradient: string | undefined
+    try {
+      const output = [guard.logits, detector.score]
+      backward = await load(options.gradient ?? writeModel(inputGradient(readModel(file), { input, output })))
+    } catch (error) {
+      if (!(error instanceof HardpackError && error.code === 'UNSUPPORTED_MODEL') || options.gradient) throw error
+      withoutGradient = messageOf(error)
+    }
+    const [batch] = await Promise.all([options.samples.batch([0])])
+    const { [guard.logits]: logits } = await forward.run({ [input]: batch })
+    const { scale, offset } = format
+    const ends = scale.flatMap((s, c) => [offset[c], 255 * s + offset[c]])
+    return {
+      oracle: graphOracle({
+        forward: (feeds) => forward.run(feeds),
+        backward: backward && ((feeds) => backward.run(feeds)),
+        input,
+        logits: guard.logits,
+        score: detector.score,
+        classes: logits.shape[1],
+      }),
+      shape: batch.shape.slice(1),
+      channels: format.layout === 'nchw' ? 'first' : 'last',
+      range: { min: Math.min(...ends), max: Math.max(...ends) },
+      detector: detector.name,
+      withoutGradient,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+export interface RunAttackOptions extends CallOptions {
+  /** The largest change of an element, in units of the model's input. */
+  readonly epsilon: number
+  /** The score from which on `detector` flags: what the adaptive attack stays below. */
+  readonly threshold: number
+  readonly seed?: number
+}
+
+/** Runs one attack on inputs with these labels. */
+export function runAttack(
+  name: AttackName,
+  { oracle, range, channels }: Victim,
+  images: Batch,
+  labels: ArrayLike<number>,
+  { epsilon, threshold, seed, ...call }: RunAttackOptions,
+): Promise<AttackResult> {
+  const options = { range, seed, ...call }
+  if (name === 'fgsm') return fgsm(oracle, images, labels, { ...options, epsilon })
+  if (name === 'pgd') return pgd(oracle, images, labels, { ...options, epsilon, steps: 20 })
+  if (name === 'cw') return carliniWagner(oracle, images, labels, options)
+  if (name === 'square') return square(oracle, images, labels, { ...options, epsilon, channels })
+  if (name === 'spsa') return spsa(oracle, images, labels, { ...options, epsilon })
+  if (name === 'boundary') return boundary(oracle, images, labels, options)
+  return adaptive(oracle, images, labels, { ...options, epsilon, threshold, channels })
+}
+
+/** Samples as an attack takes them. */
+export async function imagesOf(set: SampleSet, { shape }: Victim): Promise<Batch> {
+  const { data } = await set.batch(Array.from({ length: set.count }, (_, i) => i))
+  return { shape, data: Float32Array.from(data as Float32Array) }
+}
+
+/** The label of each sample: the true one, or what the model takes it for. */
+export async function labelsOf(set: SampleSet, { oracle }: Victim, images: Batch): Promise<Int32Array> {
+  if (set.labels) return set.labels
+  const { classes } = oracle
+  const { logits } = await oracle.answers(images)
+  return Int32Array.from({ length: set.count }, (_, row) => {
+    const scores = logits.subarray(row * classes, (row + 1) * classes)
+    return scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
+  })
+}

@@ -1,0 +1,94 @@
+/** Calibration at pack time: on each target, the scores of clean samples through the session that `open` would choose there. */
+
+import { calibrate } from '../../../detectors/calibrate/calibration.ts'
+import type { Target } from '../../../targets/types.ts'
+import type { GuardEntry } from '../../container/manifest.ts'
+import type { CallOptions, Tensor } from '../../core/index.ts'
+import { type CalibrationTables, rulesOf } from '../../run/guard/calibrated.ts'
+import { LOGITS_INPUT } from '../../run/guard/passes.ts'
+import { type Attempt, start } from '../../run/self-test.ts'
+import type { GraphFile } from '../graphs.ts'
+import { feedsOf, type Reference } from '../reference.ts'
+import { runSamples, type Samples } from './samples.ts'
+
+/** The tables of some targets. */
+export interface GuardTables extends CalibrationTables {
+  readonly targets: readonly string[]
+}
+
+export interface FittedGuard {
+  readonly graphs: readonly GraphFile[]
+  readonly references: readonly Reference[]
+  readonly entry: Omit<GuardEntry, 'calibrations'>
+}
+
+/**
+ * Calibrates a guard on each of some targets. Targets whose tables are the same share one.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT` for too few samples; `SELF_TEST_FAILED`, `TARGET_UNAVAILABLE` where a target
+ *   cannot run the graphs; `ABORTED`.
+ */
+export async function calibrateGuard(
+  guard: FittedGuard,
+  samples: Samples,
+  targets: readonly Target[],
+  options: CallOptions,
+): Promise<GuardTables[]> {
+  const calibrations: GuardTables[] = []
+  for (const target of targets) {
+    const scores = await scoresOn(target, guard, samples, options)
+    const { tables, combined } = calibrate(scores, rulesOf(guard.entry))
+    const same = calibrations.findIndex((other) => sameTables(other, { tables, combined }))
+    if (same < 0) calibrations.push({ targets: [target.name], tables, combined })
+    else calibrations[same] = { ...calibrations[same], targets: [...calibrations[same].targets, target.name] }
+  }
+  return calibrations
+}
+
+/** One list for each detector, a score for each sample. */
+async function scoresOn(
+  target: Target,
+  { graphs, references, entry }: FittedGuard,
+  samples: Samples,
+  options: CallOptions,
+): Promise<Float32Array[]> {
+  const passes = graphs.map(({ name, file }, i) => ({
+    name,
+    runnable: { model: file },
+    golden: references[i].cases.map(({ trial, outputs }) => ({ inputs: feedsOf(trial), outputs })),
+  }))
+  const attempts: Attempt[] = []
+  const { sessions } = await start(passes, [target], attempts, options)
+  try {
+    const indices = Array.from({ length: samples.count }, (_, i) => i)
+    const scores: Float32Array[] = entry.detectors.map(() => new Float32Array())
+    const [input] = graphs[0].inputs
+    let logits: { columns: number; data: Float32Array } = { columns: 0, data: new Float32Array() }
+    for (const [tier, session] of sessions.entries()) {
+      const wanted = entry.detectors.flatMap((detector) => (detector.tier === tier ? [detector.score] : []))
+      const names = tier === 0 ? [...wanted, entry.logits] : wanted
+      const rows = await runSamples(session, input.name, samples, indices, names, {
+        ...options,
+        stage: `calibrate on ${target.name}, pass ${tier + 1} of ${sessions.length}`,
+        feeds: tier === 0 ? undefined : (start, end) => ({ [LOGITS_INPUT]: rowsOf(logits, start, end) }),
+      })
+      if (tier === 0) logits = rows[entry.logits]
+      for (const [index, detector] of entry.detectors.entries()) {
+        if (detector.tier === tier) scores[index] = rows[detector.score].data
+      }
+    }
+    return scores
+  } finally {
+    for (const session of sessions) await session.close()
+  }
+}
+
+function rowsOf({ columns, data }: { columns: number; data: Float32Array }, start: number, end: number): Tensor {
+  return { dtype: 'float32', shape: [end - start, columns], data: data.slice(start * columns, end * columns) }
+}
+
+function sameTables(a: CalibrationTables, b: CalibrationTables): boolean {
+  const equal = (x: Float32Array, y: Float32Array): boolean =>
+    x.length === y.length && x.every((value, i) => value === y[i])
+  return equal(a.combined, b.combined) && a.tables.every((table, i) => equal(table, b.tables[i]))
+}

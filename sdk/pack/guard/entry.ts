@@ -1,0 +1,66 @@
+/** The guard in a package: its reference outputs, its tables as bytes, its entry in the manifest. */
+
+import type { ChunkRange, GuardEntry, GuardTable } from '../../container/manifest.ts'
+import { equal, HardpackError } from '../../core/index.ts'
+import type { GraphFile } from '../graphs.ts'
+import { type Reference, type ReferenceOptions, takeReference } from '../reference.ts'
+import type { GuardTables } from './calibrate.ts'
+
+/**
+ * The reference outputs of the guard's graphs.
+ *
+ * @param reference of the model without its guard, which the first graph must give as well
+ * @throws HardpackError as `takeReference` does; `REFERENCE_MISMATCH` when the guard changes an output.
+ */
+export async function guardReferences(
+  graphs: readonly GraphFile[],
+  reference: Reference,
+  options: ReferenceOptions,
+): Promise<Reference[]> {
+  const references: Reference[] = []
+  for (const [index, { file, inputs }] of graphs.entries()) {
+    const own = index === 0 ? options : { ...options, golden: undefined }
+    references.push(await takeReference({ model: file }, inputs, own))
+  }
+  for (const [index, { outputs }] of reference.cases.entries()) {
+    for (const { name, values } of outputs) {
+      const guarded = references[0].cases[index]?.outputs.find((output) => output.name === name)
+      if (guarded && equal(bytesOfValues(guarded.values), bytesOfValues(values))) continue
+      throw new HardpackError(
+        'REFERENCE_MISMATCH',
+        `The guard expected to leave output "${name}" as it is, got another.`,
+        {
+          hint: 'This is a fault of hardpack: please report the model.',
+        },
+      )
+    }
+  }
+  return references
+}
+
+const bytesOfValues = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+/** The bytes of all tables, in the order in which `guardEntry` takes their places. */
+export function tableParts({ calibrations }: { calibrations: readonly GuardTables[] }): Uint8Array[] {
+  return calibrations.flatMap(({ tables, combined }) =>
+    [...tables, combined].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+  )
+}
+
+/** The entry of the manifest. */
+export function guardEntry(
+  { entry, calibrations }: { entry: Omit<GuardEntry, 'calibrations'>; calibrations: readonly GuardTables[] },
+  places: readonly (readonly ChunkRange[])[],
+): GuardEntry {
+  let next = 0
+  const placed = ({ length }: Float32Array): GuardTable => ({ count: length, ranges: places[next++] })
+  return {
+    ...entry,
+    calibrations: calibrations.map(({ targets, tables, combined }) => ({
+      targets,
+      tables: tables.map(placed),
+      combined: placed(combined),
+    })),
+  }
+}

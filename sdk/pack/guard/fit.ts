@@ -1,0 +1,294 @@
+/**
+ * Fitting a guard: the features of clean samples are taken through the model itself, detectors are fitted on them, and what
+ * they compute is appended to the model as nodes. Detectors that need passes of their own become graphs of their own.
+ */
+
+import type { Features } from '../../../detectors/features.ts'
+import { hypOcHead } from '../../../detectors/hyp-oc/head.ts'
+import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
+import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
+import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
+import { energyHead, maxSoftmaxHead } from '../../../detectors/softmax-head.ts'
+import { chooseTaps, columnsOf, type Tap, tapCandidates, tapHead, tapLayout } from '../../../detectors/taps.ts'
+import type { Target } from '../../../targets/types.ts'
+import type { GuardDetector, GuardEntry, GuardParameter } from '../../container/manifest.ts'
+import { type CallOptions, HardpackError, onnxOf } from '../../core/index.ts'
+import { appendToFile, Fragment, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
+import { LOGITS_INPUT } from '../../run/guard/passes.ts'
+import type { GraphFile } from '../graphs.ts'
+import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
+import { findLogits } from './logits.ts'
+import type { GuardOptions } from './make.ts'
+import { collect, type Observed, observe } from './observe.ts'
+import { type Tier, tierOf } from './tiers.ts'
+
+const POLICY = { flag: 0.05, reject: 0.01, confidence: 0, combination: 'simes', withhold: 'indeterminate' }
+
+export interface Fitted {
+  /** One for each tier; the first is the model with what was appended to it. */
+  readonly graphs: readonly GraphFile[]
+  readonly entry: Omit<GuardEntry, 'calibrations'>
+}
+
+/**
+ * Fits a guard to a model.
+ *
+ * @param target where the model runs meanwhile
+ * @throws HardpackError `UNSUPPORTED_MODEL` for a model with several inputs, or that lacks what a detector looks at;
+ *   `INVALID_ARGUMENT` for samples that a detector cannot be fitted on, or detectors that none of is cheap.
+ */
+export async function fitGuard(
+  main: GraphFile,
+  model: Model,
+  options: GuardOptions,
+  target: Target,
+  call: CallOptions,
+): Promise<Fitted> {
+  if (main.inputs.length !== 1) {
+    throw new HardpackError(
+      'UNSUPPORTED_MODEL',
+      `A guard expected a model with one input, got ${main.inputs.length}.`,
+      {
+        hint: 'Fold the other inputs into the model as constants.',
+      },
+    )
+  }
+  const choices = options.detectors ?? DEFAULT_DETECTORS
+  const cheap = choices.filter(isCheap)
+  if (cheap.length === 0) {
+    throw new HardpackError(
+      'INVALID_ARGUMENT',
+      `A guard expected a detector that runs with the model, such as max-softmax, got ${choices.map(({ kind }) => kind).join(', ') || 'none'}.`,
+      { hint: 'Add max-softmax or mahalanobis.' },
+    )
+  }
+  const context = await contextOf(main, model, options, target, call)
+  const detectors: GuardDetector[] = []
+  for (const choice of cheap) detectors.push(...(await fitCheap(choice, context, call)))
+  const tiers: Tier[] = []
+  for (const choice of choices) if (!isCheap(choice)) tiers.push(await tierOf(choice, context, options, call))
+  const [low, high] = options.band ?? [0, 1]
+  return {
+    graphs: [guardedGraph(main, context, detectors), ...tiers.map(({ graph }) => graph)],
+    entry: {
+      tiers: [{ graph: 1, low: 0, high: 1 }, ...tiers.map((_, i) => ({ graph: 2 + i, low, high }))],
+      detectors: [...detectors, ...tiers.map(({ detector }, i) => ({ ...detector, tier: 1 + i }))],
+      policy: { ...POLICY, ...options.policy },
+      logits: LOGITS_INPUT,
+    },
+  }
+}
+
+type CheapChoice = Extract<DetectorChoice, { kind: 'max-softmax' | 'energy' | 'mahalanobis' | 'hyp-oc' }>
+
+const isCheap = (choice: DetectorChoice): choice is CheapChoice =>
+  ['max-softmax', 'energy', 'mahalanobis', 'hyp-oc'].includes(choice.kind)
+
+/** What detectors are fitted on, and where their nodes go. */
+export interface FitContext {
+  readonly main: GraphFile
+  readonly model: Model
+  readonly opset: number
+  /** The nodes that are appended to the model. */
+  readonly fragment: Fragment
+  /** Float32, samples × classes; and whether they are probabilities already. */
+  readonly logits: string
+  readonly probabilities: boolean
+  readonly taps: readonly Tap[]
+  /** Float32, samples × features: the pooled values of all taps. */
+  readonly features: string
+  readonly samples: {
+    readonly features: Features
+    readonly labelled: Labelled
+    /** Numbers a sample in the logits. */
+    readonly logits: number
+  }
+  readonly seed: number
+}
+
+async function contextOf(
+  main: GraphFile,
+  model: Model,
+  options: GuardOptions,
+  target: Target,
+  call: CallOptions,
+): Promise<FitContext> {
+  const { graph } = model
+  const found = findLogits(model, main, options.logits)
+  const candidates = options.taps ? [...options.taps] : tapCandidates(graph)
+  const observed = await observe(main, [...new Set([...candidates, found.value])], options.fit, target, call)
+  const taps = chooseTaps(graph, observed, { logits: found.value, names: options.taps })
+  const opset = opsetOf(model)
+  const fragment = new Fragment({ opset, prefix: 'hardpack' })
+  const logits = logitsHead(fragment, found.value, observed)
+  const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
+  const features = tapHead(fragment, taps, dtypes)
+  const rows = await collect(main, fragment, [logits, features], options.fit, target, call)
+  const probabilities = areProbabilities(rows[logits])
+  const labelled = classesOf(options, rows[logits])
+  return {
+    main,
+    model,
+    opset,
+    fragment,
+    logits,
+    probabilities,
+    taps,
+    features,
+    samples: { features: { rows: options.fit.count, ...rows[features] }, labelled, logits: rows[logits].columns },
+    seed: options.seed ?? 1,
+  }
+}
+
+/** The logits as an output of the graph: float32, samples × classes. */
+function logitsHead(fragment: Fragment, value: string, observed: ReadonlyMap<string, Observed>): string {
+  const { shape } = observed.get(value)!
+  const flat = shape.length === 2 ? value : fragment.node('Flatten', [value], { axis: 1 })
+  return fragment.node('Cast', [flat], { to: onnxOf('float32') }, LOGITS_INPUT)
+}
+
+function areProbabilities({ columns, data }: { columns: number; data: Float32Array }): boolean {
+  for (let start = 0; start < data.length; start += columns) {
+    let sum = 0
+    for (let i = start; i < start + columns; i++) {
+      if (!(data[i] >= 0)) return false
+      sum += data[i]
+    }
+    if (Math.abs(sum - 1) > 1e-3) return false
+  }
+  return true
+}
+
+interface Labelled {
+  /** The samples that have a class; of classes that the model sees once only, none. */
+  readonly rows: readonly number[]
+  readonly labels: Int32Array
+  readonly classes: readonly string[]
+}
+
+/** The class of each sample: as labelled, or else what the model takes it for. */
+function classesOf({ fit }: GuardOptions, { columns, data }: { columns: number; data: Float32Array }): Labelled {
+  if (fit.labels) {
+    const count = fit.labels.reduce((most, label) => Math.max(most, label + 1), 0)
+    const classes = fit.classes ?? Array.from({ length: count }, (_, i) => String(i))
+    return { rows: [...fit.labels.keys()], labels: fit.labels, classes }
+  }
+  const seen = new Map<number, number[]>()
+  for (let row = 0; row < fit.count; row++) {
+    const scores = data.subarray(row * columns, (row + 1) * columns)
+    const label = scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
+    seen.set(label, [...(seen.get(label) ?? []), row])
+  }
+  const classes = [...seen].filter(([, rows]) => rows.length > 1).sort(([a], [b]) => a - b)
+  const labelled = classes.flatMap(([, rows], id) => rows.map((row) => [row, id] as const)).sort(([a], [b]) => a - b)
+  return {
+    rows: labelled.map(([row]) => row),
+    labels: Int32Array.from(labelled, ([, id]) => id),
+    classes: classes.map(([label]) => String(label)),
+  }
+}
+
+async function fitCheap(choice: CheapChoice, context: FitContext, call: CallOptions): Promise<GuardDetector[]> {
+  const { fragment, logits, probabilities, features, samples, seed } = context
+  if (choice.kind === 'max-softmax') {
+    return [detector(context, choice.kind, maxSoftmaxHead(fragment, logits, { probabilities }))]
+  }
+  if (choice.kind === 'energy') {
+    return [detector(context, choice.kind, energyHead(fragment, logits, { probabilities }), { twoSided: true })]
+  }
+  if (choice.kind === 'hyp-oc') {
+    const fitted = await fitHypOc(samples.features, { seed, ...call })
+    return [detector(context, choice.kind, hypOcHead(fitted, fragment, features))]
+  }
+  return mahalanobisDetectors(choice, context)
+}
+
+/** One detector; of `per-layer`, one for each tap. */
+function mahalanobisDetectors(
+  { variant = 'concat', rank, shrinkage }: Extract<CheapChoice, { kind: 'mahalanobis' }>,
+  context: FitContext,
+): GuardDetector[] {
+  const { fragment, taps, features, samples } = context
+  const layout = tapLayout(taps)
+  const parts =
+    variant === 'per-layer'
+      ? layout
+      : variant === 'last-layer'
+        ? layout.slice(-1)
+        : [{ value: '', start: 0, end: samples.features.columns }]
+  const { rows, labels, classes } = samples.labelled
+  const all = rowsOf(samples.features, rows)
+  return parts.map(({ value, start, end }) => {
+    const whole = end - start === samples.features.columns
+    const columns = whole ? features : fragment.slice(features, 1, start, end)
+    const fitted = fitMahalanobis(
+      whole ? all : columnsOf(all, { start, end }),
+      { classes: labels, names: classes },
+      { rank, shrinkage, relative: variant === 'relative', normalised: variant === 'normalised' },
+    )
+    const name = variant === 'per-layer' ? `mahalanobis ${value}` : 'mahalanobis'
+    return detector(context, 'mahalanobis', mahalanobisHead(fitted, fragment, columns), {
+      name,
+      parameters: {
+        variant,
+        taps: (variant === 'per-layer' || variant === 'last-layer' ? [value] : taps.map((tap) => tap.value)).join(' '),
+        rank: String(fitted.rank),
+        classes: String(fitted.classes.length),
+        samples: String(rows.length),
+      },
+    })
+  })
+}
+
+function rowsOf({ rows: count, columns, data }: Features, rows: readonly number[]): Features {
+  if (rows.length === count) return { rows: count, columns, data }
+  const some = new Float32Array(rows.length * columns)
+  for (const [i, row] of rows.entries()) some.set(data.subarray(row * columns, (row + 1) * columns), i * columns)
+  return { rows: rows.length, columns, data: some }
+}
+
+const PARAMETER_CHARACTERS = 200
+
+/** Names the score of a detector as an output of the graph. */
+function detector(
+  { fragment }: FitContext,
+  kind: string,
+  score: string,
+  {
+    name = kind,
+    parameters = {},
+    twoSided = false,
+  }: { name?: string; parameters?: Record<string, string>; twoSided?: boolean } = {},
+): GuardDetector {
+  const output = fragment.node('Identity', [score], {}, `hardpack.score.${name}`)
+  return { name, kind, tier: 0, score: output, twoSided, parameters: parameterList(parameters) }
+}
+
+/** Parameters as a manifest takes them. */
+export function parameterList(parameters: Readonly<Record<string, string>>): GuardParameter[] {
+  return Object.entries(parameters).map(([name, value]) => ({ name, value: value.slice(0, PARAMETER_CHARACTERS) }))
+}
+
+/** The model with its cheap detectors: the first tier. */
+function guardedGraph(
+  main: GraphFile,
+  { fragment, samples, logits }: FitContext,
+  detectors: readonly GuardDetector[],
+): GraphFile {
+  const [batch] = main.inputs[0].shape
+  const scores = detectors.map(({ score }) => ({ name: score, dtype: 'float32' as const, shape: [batch] }))
+  const added = [{ name: logits, dtype: 'float32' as const, shape: [batch, samples.logits] }, ...scores]
+  const { nodes, initializers } = fragment
+  const places = appendToFile(main.file, {
+    nodes,
+    initializers,
+    outputs: added.map(({ name, dtype, shape }) => makeValue(name, dtype, shape)),
+  })
+  return {
+    name: 'guarded',
+    file: places.file,
+    inputs: main.inputs,
+    outputs: [...main.outputs, ...added],
+    appendedTo: { graph: 0, places },
+  }
+}

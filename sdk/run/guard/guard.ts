@@ -1,0 +1,311 @@
+/**
+ * The guard of an opened model: each run gives outputs and, of each sample, whether it should be believed. It fails closed: a
+ * detector that fails, or that gives no finite score, makes the verdict `indeterminate`.
+ */
+
+import { type Calibration, calibrate, judge, levelOf, runsTier } from '../../../detectors/calibrate/calibration.ts'
+import { acceptedScores } from '../../../detectors/calibrate/conformal.ts'
+import { type DriftStatus, importMonitor, type Monitor, observe, startMonitor } from '../../../detectors/monitor.ts'
+import type { GuardEntry, GuardPolicy, ValueEntry } from '../../container/manifest.ts'
+import { HardpackError, messageOf, type Tensor, throwIfAborted, toHex } from '../../core/index.ts'
+import { feedsOf, type InputValue } from '../feeds.ts'
+import type { Started } from '../self-test.ts'
+import { type CalibrationTables, calibrationFor, rulesOf } from './calibrated.ts'
+import { runPasses, type Scored } from './passes.ts'
+import { tighten, withholds } from './policy.ts'
+import { type Action, gravest, type Reason, type Verdict } from './verdict.ts'
+
+/** What `open` knows about the guard of a package. */
+export interface GuardFacts {
+  readonly entry: GuardEntry
+  readonly policy: GuardPolicy
+  readonly tables: readonly CalibrationTables[]
+  readonly inputs: readonly ValueEntry[]
+  readonly outputs: readonly ValueEntry[]
+  readonly manifestDigest: Uint8Array
+}
+
+export interface GuardReport {
+  readonly detectors: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly tier: number
+    /** How it was fitted. */
+    readonly parameters: Readonly<Record<string, string>>
+  }[]
+  /** Clean samples behind the p-values. */
+  readonly samples: number
+  readonly policy: GuardPolicy
+  /** True when it was calibrated on this device. */
+  readonly recalibrated: boolean
+  /** Whether the inputs seen so far look like the clean samples. */
+  readonly drift: DriftStatus
+  readonly degraded?: string
+}
+
+/** What a device has learned; plain data, for `JSON.stringify`. */
+export interface GuardState {
+  /** The package and the target that it belongs to. */
+  readonly manifest: string
+  readonly target: string
+  readonly flag: number
+  readonly tables: readonly (readonly number[])[]
+  readonly combined: readonly number[]
+  readonly monitor: Monitor
+}
+
+/** Fewer trusted frames say too little about the rare scores that decide. */
+const FEWEST_FRAMES = 200
+
+export interface GuardedRun {
+  readonly outputs: Record<string, Tensor>
+  readonly verdict: Verdict
+  readonly verdicts: readonly Verdict[]
+}
+
+export class Guard {
+  readonly #facts: GuardFacts
+  readonly #started: Started
+  #policy: GuardPolicy
+  #calibration: Calibration
+  #degraded: string | undefined
+  #monitor: Monitor
+  #recalibrated = false
+
+  constructor(facts: GuardFacts, started: Started) {
+    this.#facts = facts
+    this.#started = started
+    this.#policy = facts.policy
+    const { calibration, degraded } = calibrationFor(facts.entry, facts.tables, started.target.name)
+    this.#calibration = calibration
+    this.#degraded = degraded
+    this.#monitor = startMonitor(samplesOf(calibration))
+    // An α that the calibration cannot give is refused now, not at the first input.
+    this.#levels()
+  }
+
+  /**
+   * Runs the model on one batch. `Model.run` is this, for a package with a guard.
+   *
+   * @param feeds tensors of the model's inputs
+   * @throws HardpackError as `Model.run` does; what goes wrong in the guard is a verdict, not an error.
+   */
+  async run(feeds: Readonly<Record<string, Tensor>>, { signal }: { signal?: AbortSignal } = {}): Promise<GuardedRun> {
+    const scored = await this.#score(feeds, (tier, scores, sample) => this.#needs(tier, scores, sample), signal)
+    const verdicts = Array.from({ length: scored.samples }, (_, sample) => this.#verdict(scored, sample))
+    const verdict = gravest(verdicts)
+    const names = this.#facts.outputs.map(({ name }) => name)
+    const outputs = verdict.withheld ? {} : Object.fromEntries(names.map((name) => [name, scored.outputs[name]]))
+    return { outputs, verdict, verdicts }
+  }
+
+  /**
+   * The scores of one batch, of all detectors, whatever the cascade says: for calibration and evaluation.
+   *
+   * @returns one list for each detector, a score for each sample
+   * @throws HardpackError as `Model.run` does; `TARGET_FAILED` where a detector fails.
+   */
+  async scores(
+    inputs: Readonly<Record<string, InputValue>>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<readonly Float64Array[]> {
+    const { scores, failure } = await this.#score(feedsOf(this.#facts.inputs, inputs), () => true, signal)
+    if (failure) throw new HardpackError('TARGET_FAILED', failure)
+    return scores
+  }
+
+  /**
+   * Calibrates on clean inputs of this device, such as frames of a new camera. Until now its own p-values counted clean
+   * samples of the package; from now on these.
+   *
+   * @param frames at least 200 inputs that are known to be clean
+   * @param options.alpha the rate of clean inputs to flag; not lower than that of the package
+   * @throws HardpackError `INVALID_ARGUMENT` for too few frames, or a rate that they cannot give; and as `Model.run` does.
+   * @example
+   * await model.guard.recalibrate(frames, { alpha: 0.05 })
+   */
+  async recalibrate(
+    frames: readonly Readonly<Record<string, InputValue>>[],
+    { alpha, signal }: { alpha?: number; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const policy = tighten(this.#facts.policy, alpha === undefined ? {} : { flag: alpha })
+    if (frames.length < FEWEST_FRAMES) {
+      throw new HardpackError(
+        'INVALID_ARGUMENT',
+        `Recalibration expected at least ${FEWEST_FRAMES} trusted frames, got ${frames.length}.`,
+        { hint: 'Collect more frames that are known to be clean.' },
+      )
+    }
+    const columns: number[][] = this.#facts.entry.detectors.map(() => [])
+    for (const frame of frames) {
+      throwIfAborted(signal)
+      const scores = await this.scores(frame, { signal })
+      for (const [index, column] of columns.entries()) column.push(...scores[index])
+    }
+    this.#use(calibrate(columns, rulesOf(this.#facts.entry)), policy)
+  }
+
+  /**
+   * Whether the inputs that were run look like the clean samples, as a stream: `drift` stays until the guard is recalibrated on
+   * trusted frames. It never moves a threshold by itself.
+   */
+  get monitor(): DriftStatus {
+    return this.#monitor.status
+  }
+
+  /** How the guard judges. */
+  report(): GuardReport {
+    const { entry } = this.#facts
+    return {
+      detectors: entry.detectors.map(({ name, kind, tier, parameters }) => ({
+        name,
+        kind,
+        tier,
+        parameters: Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.value])),
+      })),
+      samples: samplesOf(this.#calibration),
+      policy: this.#policy,
+      recalibrated: this.#recalibrated,
+      drift: this.#monitor.status,
+      ...(this.#degraded === undefined ? {} : { degraded: this.#degraded }),
+    }
+  }
+
+  /** What was learned on this device, to be kept for the next time the package is opened here. */
+  export(): GuardState {
+    const { tables, combined } = this.#calibration
+    return {
+      manifest: toHex(this.#facts.manifestDigest),
+      target: this.#started.target.name,
+      flag: this.#policy.flag,
+      tables: tables.map((table) => [...table]),
+      combined: [...combined],
+      monitor: this.#monitor,
+    }
+  }
+
+  /**
+   * Takes what `export` gave.
+   *
+   * @throws HardpackError `INVALID_ARGUMENT` for the state of another package or target, or one that is none.
+   */
+  import(state: GuardState): void {
+    const { manifest, target, flag, tables, combined, monitor } = state
+    const mine = { manifest: toHex(this.#facts.manifestDigest), target: this.#started.target.name }
+    if (manifest !== mine.manifest || target !== mine.target) {
+      throw new HardpackError(
+        'INVALID_ARGUMENT',
+        `The guard expected what was learned by this package on ${mine.target}, got that of another package or target.`,
+        { hint: 'Recalibrate.' },
+      )
+    }
+    const policy = tighten(this.#facts.policy, { flag })
+    const rules = rulesOf(this.#facts.entry)
+    const learned = { tables: tables.map((table) => Float32Array.from(table)), combined: Float32Array.from(combined) }
+    const { calibration } = calibrationFor(
+      {
+        ...this.#facts.entry,
+        calibrations: [{ targets: [mine.target], tables: [], combined: { count: 0, ranges: [] } }],
+      },
+      [learned],
+      mine.target,
+    )
+    if (learned.tables.length !== rules.sides.length) {
+      throw new HardpackError(
+        'INVALID_ARGUMENT',
+        `The guard expected ${rules.sides.length} tables, got ${learned.tables.length}.`,
+        { hint: 'Recalibrate.' },
+      )
+    }
+    const watched = importMonitor(monitor)
+    this.#use(calibration, policy)
+    this.#monitor = watched
+  }
+
+  #use(calibration: Calibration, policy: GuardPolicy): void {
+    const before = { calibration: this.#calibration, policy: this.#policy }
+    this.#calibration = calibration
+    this.#policy = policy
+    try {
+      this.#levels()
+    } catch (error) {
+      this.#calibration = before.calibration
+      this.#policy = before.policy
+      throw error
+    }
+    this.#recalibrated = true
+    this.#degraded = undefined
+    this.#monitor = startMonitor(samplesOf(calibration))
+  }
+
+  #score(
+    feeds: Readonly<Record<string, Tensor>>,
+    needs: Parameters<typeof runPasses>[4],
+    signal: AbortSignal | undefined,
+  ): Promise<Scored> {
+    return runPasses(this.#facts.entry, this.#started.sessions, feeds, {}, needs, signal)
+  }
+
+  /** Whether a tier has to see a sample. One whose scores are not finite is not judged, so no tier need see it. */
+  #needs(tier: number, scores: readonly Float64Array[], sample: number): boolean {
+    try {
+      return runsTier(
+        this.#calibration,
+        scores.map((column) => column[sample]),
+        tier,
+      )
+    } catch {
+      return false
+    }
+  }
+
+  #levels(): { flag: number; reject: number } {
+    const { flag, reject, confidence } = this.#policy
+    const level = (rate: number): number => levelOf(this.#calibration, rate, confidence || undefined).level
+    return { flag: level(flag), reject: level(reject) }
+  }
+
+  #verdict({ scores, failure }: Scored, sample: number): Verdict {
+    const { flag: alpha } = this.#policy
+    const own = scores.map((column) => column[sample])
+    let p: number
+    let reasons: readonly Reason[]
+    try {
+      if (failure) throw new HardpackError('TARGET_FAILED', failure)
+      const judged = judge(this.#calibration, own)
+      p = judged.p
+      this.#monitor = observe(this.#monitor, judged.mid)
+      reasons = this.#reasons(own, judged.perDetector)
+    } catch (error) {
+      const withheld = withholds(this.#policy, 'indeterminate')
+      return { action: 'indeterminate', p: Number.NaN, alpha, reasons: [], withheld, degraded: messageOf(error) }
+    }
+    const levels = this.#levels()
+    const action: Action = p <= levels.reject ? 'reject' : p <= levels.flag ? 'flag' : 'accept'
+    const withheld = withholds(this.#policy, action)
+    return {
+      action,
+      p,
+      alpha,
+      reasons,
+      withheld,
+      ...(this.#degraded === undefined ? {} : { degraded: this.#degraded }),
+    }
+  }
+
+  #reasons(scores: readonly number[], p: Float64Array): Reason[] {
+    const { tables, sides } = this.#calibration
+    return this.#facts.entry.detectors
+      .map(({ name }, i) => {
+        const rank = Math.floor(this.#policy.flag * (tables[i].length + 1))
+        const { low, high } = acceptedScores(tables[i], rank, sides[i])
+        const below = scores[i] - low < high - scores[i]
+        return { detector: name, score: scores[i], p: p[i], threshold: sides[i] === 'both' && below ? low : high }
+      })
+      .filter((reason) => !Number.isNaN(reason.p))
+      .sort((a, b) => a.p - b.p)
+  }
+}
+
+/** How many clean samples are behind the p-values. */
+const samplesOf = ({ tables, combined }: Calibration): number => combined.length || tables[0].length
