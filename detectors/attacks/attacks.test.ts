@@ -6,6 +6,8 @@ import { blackBox, boundsOf, digits, mnistOracle, RANGE, rate } from './mnist.fi
 const oracle = await mnistOracle()
 const { images, labels } = digits(100)
 const few = digits(30)
+
+const mean = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length
 const range = RANGE
 /** float32 rounds x ± ε once. */
 const ROUNDING = 1e-6
@@ -53,13 +55,14 @@ test('PGD beats FGSM, FGSM beats noise, and so do the attacks that see answers o
   assert.ok(estimated > blind + 0.15, `${estimated} ${blind}`)
 })
 
-test('CW finds smaller changes than PGD, and leads every digit astray', async () => {
-  const strong = await pgd(oracle, few.images, few.labels, { epsilon: 0.1, range, steps: 20 })
-  const result = await carliniWagner(oracle, few.images, few.labels, { range, steps: 80, searchSteps: 3 })
+test('CW leads every digit astray by changes far smaller than those of PGD', async () => {
+  const { images, labels } = digits(15)
+  const strong = await pgd(oracle, images, labels, { epsilon: 0.1, range, steps: 20 })
+  const result = await carliniWagner(oracle, images, labels, { range, searchSteps: 4 })
   assert.equal(rate(strong.success), 1)
   assert.equal(rate(result.success), 1)
-  for (const [i, l2] of result.l2.entries()) assert.ok(l2 < strong.l2[i], `${l2} ${strong.l2[i]}`)
-  assert.ok(boundsOf(result, few.images).inRange)
+  assert.ok(mean(result.l2) < 0.6 * mean(strong.l2), `${mean(result.l2)} ${mean(strong.l2)}`)
+  assert.ok(boundsOf(result, images).inRange)
 })
 
 test('the boundary attack comes nearer with every step, by labels alone', async () => {
@@ -79,7 +82,6 @@ test('the boundary attack comes nearer with every step, by labels alone', async 
   const [early, late] = [await near(20), await near(600)]
   assert.equal(rate(late.success), 1)
   assert.ok(boundsOf(late, few.images).inRange)
-  const mean = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length
   assert.ok(mean(late.l2) < 0.9 * mean(early.l2), `${mean(early.l2)} ${mean(late.l2)}`)
   assert.deepEqual((await near(20)).adversarial.data, early.adversarial.data)
 })

@@ -41,6 +41,20 @@ test('on a linear model FGSM and PGD find the corner of the ball, CW the nearest
   }
 })
 
+test('CW searches c upwards where logits are small, downwards where they are large', async () => {
+  for (const scale of [1e-3, 1e3]) {
+    const scaled: Oracle = {
+      classes: 2,
+      answers: async (batch) => ({ logits: (await linear.answers(batch)).logits.map((value) => scale * value) }),
+      gradient: async (batch, { logits }) =>
+        (linear.gradient as NonNullable<Oracle['gradient']>)(batch, { logits: logits.map((value) => scale * value) }),
+    }
+    const { l2, success } = await carliniWagner(scaled, images, labels, { range, steps: 300, searchSteps: 14 })
+    assert.deepEqual([...success], [1, 1])
+    assert.ok(l2[0] < 1.1 * (0.5 / Math.SQRT2) && l2[1] < 1.1 * (0.7 / Math.SQRT2), `${l2}`)
+  }
+})
+
 test('inputs, labels and options are checked at the door', async () => {
   const options = { epsilon: 0.1, range }
   const refused = (call: Promise<unknown>, message: RegExp): Promise<void> =>

@@ -161,7 +161,7 @@ export class Campaign {
       logits: new Float32Array(answers.logits.length),
       ...(answers.score && { score: new Float32Array(owners.length) }),
     }
-    for (let i = 0; i < owners.length; i++) objective.derive(answers, i, this.labels[owners[i]], cotangent)
+    for (let i = 0; i < owners.length; i++) objective.derive(answers, i, this.labels[owners[i]], cotangent, owners[i])
     const gradient = new Float32Array(data.length)
     for (const [from, to] of this.#batches(owners)) {
       const seeds: Answers = {
@@ -175,7 +175,7 @@ export class Campaign {
   }
 
   value(answers: Answers, i: number, owner: number): number {
-    return this.#objective.value(answers, i, this.labels[owner])
+    return this.#objective.value(answers, i, this.labels[owner], owner)
   }
 
   reached(answers: Answers, i: number, owner: number): boolean {

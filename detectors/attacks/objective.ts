@@ -3,11 +3,11 @@
 import type { Answers } from './oracle.ts'
 
 export interface Objective {
-  /** The value for input `i` of a batch, whose label is `label`. */
-  value(answers: Answers, i: number, label: number): number
-  /** Writes the derivative by the answers of input `i`. */
-  derive(answers: Answers, i: number, label: number, cotangent: Answers): void
-  /** Whether input `i` is a success: attacks without gradients spend no more queries on it. */
+  /** The value for row `i` of the answers, a variant of input `input`, whose label is `label`. */
+  value(answers: Answers, i: number, label: number, input: number): number
+  /** Writes the derivative by the answers of row `i`. */
+  derive(answers: Answers, i: number, label: number, cotangent: Answers, input: number): void
+  /** Whether row `i` is a success: attacks without gradients spend no more queries on its input. */
   reached(answers: Answers, i: number, label: number): boolean
 }
 
@@ -65,18 +65,19 @@ export function crossEntropy(classes: number): Objective {
 }
 
 /**
- * The margin max over other classes − label's logit (Carlini and Wagner 2017, f₆, without its bound): above 0 exactly when the
- * input is misclassified.
+ * The margin max over other classes − label's logit (Carlini and Wagner 2017, f₆): above 0 exactly when the input is
+ * misclassified.
+ *
+ * @param confidence κ: beyond it the objective is flat, so that nothing more is spent on the label
  */
-export function margin(classes: number): Objective {
+export function margin(classes: number, confidence = Number.POSITIVE_INFINITY): Objective {
+  const leadOf = (row: Float32Array, label: number): number => row[largest(row, label)] - row[label]
   return {
-    value: (answers, i, label) => {
-      const row = rowOf(answers, i, classes)
-      return row[largest(row, label)] - row[label]
-    },
+    value: (answers, i, label) => Math.min(leadOf(rowOf(answers, i, classes), label), confidence),
     derive: (answers, i, label, cotangent) => {
       const row = rowOf(answers, i, classes)
       const out = rowOf(cotangent, i, classes).fill(0)
+      if (leadOf(row, label) >= confidence) return
       out[largest(row, label)] = 1
       out[label] = -1
     },
