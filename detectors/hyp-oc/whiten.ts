@@ -4,23 +4,35 @@
  */
 
 import { HardpackError } from '../../sdk/core/index.ts'
-import { classMoments, leadingEigenpairs, tiedCovariance } from '../covariance.ts'
+import { classMoments, leadingEigenpairs, ledoitWolf, tiedCovariance } from '../covariance.ts'
 import type { Features } from '../features.ts'
 
-/** Added to every variance, as a share of the mean variance of a column: units that never fire are not blown up. */
-const SHRINKAGE = 1e-3
+/** Least shrinkage, for many samples: units that never fire are not blown up. */
+const LEAST_SHRINKAGE = 1e-4
 
 export interface Whitening {
   readonly mean: Float64Array
   readonly rank: number
   /** rank × columns. */
   readonly matrix: Float64Array
-  /** Standard deviation of each direction after whitening, up to 1. */
+  /** Standard deviation of genuine samples in each direction after whitening; near 1 for many samples. */
   readonly deviations: Float64Array
 }
 
+/** The mean over samples of ‖f − mean‖⁴. */
+function fourthMomentOf({ rows, columns, data }: Features, mean: Float64Array): number {
+  let sum = 0
+  for (let row = 0; row < rows; row++) {
+    let squares = 0
+    for (let i = 0; i < columns; i++) squares += (data[row * columns + i] - mean[i]) ** 2
+    sum += squares * squares
+  }
+  return sum / rows
+}
+
 /**
- * Fits a whitening of at most `rank` directions.
+ * Fits a whitening of at most `rank` directions. The covariance is shrunk towards a multiple of I by as much as the number of
+ * samples asks for (Ledoit, Wolf 2004).
  *
  * @throws HardpackError `INVALID_ARGUMENT` when all samples are the same.
  */
@@ -38,10 +50,12 @@ export function fitWhitening(features: Features, largestRank: number): Whitening
   }
   const rank = Math.min(largestRank, columns)
   const { values, vectors } = leadingEigenpairs(covariance, rank)
+  const shrinkage = Math.max(LEAST_SHRINKAGE, ledoitWolf(covariance, fourthMomentOf(features, moments.mean), rows))
+  const shrunk = values.map((value) => (1 - shrinkage) * value + (shrinkage * trace) / columns)
   const matrix = new Float64Array(rank * columns)
   const deviations = new Float64Array(rank)
   for (let k = 0; k < rank; k++) {
-    const scale = 1 / Math.sqrt(values[k] + (SHRINKAGE * trace) / columns)
+    const scale = 1 / Math.sqrt(shrunk[k])
     deviations[k] = scale * Math.sqrt(Math.max(values[k], 0))
     for (let i = 0; i < columns; i++) matrix[k * columns + i] = scale * vectors[i * rank + k]
   }
