@@ -16,11 +16,9 @@ import {
   signatureOf,
 } from '../sdk/onnx/index.ts'
 import { type ClassifierOutput, LEAST_PROBABILITY } from './class-probabilities.ts'
+import { LOGITS_INPUT, SCORE_OUTPUT } from './tier-names.ts'
 
-/** The input of every tier that takes the protected model's outputs of the first pass, float32 [n, classes]. */
-export const LOGITS_INPUT = 'hardpack.logits'
-/** The output of every tier: float32 [n], higher means stranger. */
-export const SCORE_OUTPUT = 'score'
+export { LOGITS_INPUT, SCORE_OUTPUT }
 
 /** How an image lies in its tensor: [n, C, H, W] or [n, H, W, C]. */
 export type Layout = 'nchw' | 'nhwc'

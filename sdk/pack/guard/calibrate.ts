@@ -1,10 +1,10 @@
 /** Calibration at pack time: on each target, the scores of clean samples through the session that `open` would choose there. */
 
 import { calibrate } from '../../../detectors/calibrate/calibration.ts'
+import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { CallOptions, Tensor } from '../../core/index.ts'
 import { type CalibrationTables, rulesOf } from '../../run/guard/calibrated.ts'
-import { LOGITS_INPUT } from '../../run/guard/passes.ts'
 import { feedsOfRoom } from '../../run/guard/room.ts'
 import { type Attempt, start } from '../../run/self-test.ts'
 import { feedsOf, type Reference } from '../reference.ts'

@@ -12,17 +12,18 @@ import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
 import { type Room, roomFor } from '../../../detectors/mahalanobis/room.ts'
 import { energyHead, maxSoftmaxHead } from '../../../detectors/softmax-head.ts'
 import { chooseTaps, columnsOf, type Tap, tapCandidates, tapHead, tapLayout } from '../../../detectors/taps.ts'
+import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Target } from '../../../targets/types.ts'
-import type { GuardDetector, GuardEntry, GuardParameter, ValueEntry } from '../../container/manifest.ts'
-import { type CallOptions, HardpackError, onnxOf } from '../../core/index.ts'
+import type { GuardDetector, GuardEntry, ValueEntry } from '../../container/manifest.ts'
+import { type CallOptions, HardpackError } from '../../core/index.ts'
 import { appendToFile, Fragment, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
-import { LOGITS_INPUT } from '../../run/guard/passes.ts'
 import { feedsOfRoom, ROOM_FEATURES, ROOM_INPUTS } from '../../run/guard/room.ts'
 import type { GraphFile } from '../graphs.ts'
 import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
-import { findLogits } from './logits.ts'
+import { type FlatLogits, findLogits, logitsNodes } from './logits.ts'
 import type { GuardOptions } from './make.ts'
-import { collect, type Observed, observe } from './observe.ts'
+import { collect, observe } from './observe.ts'
+import { parameterList } from './parameters.ts'
 import { type Tier, tierOf } from './tiers.ts'
 
 const POLICY = { flag: 0.05, reject: 0.01, confidence: 0, combination: 'simes', withhold: 'indeterminate' }
@@ -90,7 +91,7 @@ export async function fitGuard(
     })
   }
   const tiers: Tier[] = []
-  for (const choice of choices) if (!isCheap(choice)) tiers.push(await tierOf(choice, context, options, call))
+  for (const choice of choices) if (!isCheap(choice)) tiers.push(tierOf(choice, context, options))
   const [low, high] = options.band ?? [0, 1]
   return {
     graphs: [guardedGraph(main, context, detectors, room), ...tiers.map(({ graph }) => graph)],
@@ -116,6 +117,7 @@ export interface FitContext {
   readonly opset: number
   /** The nodes that are appended to the model. */
   readonly fragment: Fragment
+  readonly found: FlatLogits
   /** Float32, samples × classes; and whether they are probabilities already. */
   readonly logits: string
   readonly probabilities: boolean
@@ -145,7 +147,8 @@ async function contextOf(
   const taps = chooseTaps(graph, observed, { logits: found.value, names: options.taps })
   const opset = opsetOf(model)
   const fragment = new Fragment({ opset, prefix: 'hardpack' })
-  const logits = logitsHead(fragment, found.value, observed)
+  const flat: FlatLogits = { ...found, flat: observed.get(found.value)?.shape.length === 2 }
+  const logits = logitsNodes(fragment, flat)
   const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
   const features = tapHead(fragment, taps, dtypes)
   const rows = await collect(main, fragment, [logits, features], options.fit, target, call)
@@ -156,6 +159,7 @@ async function contextOf(
     model,
     opset,
     fragment,
+    found: flat,
     logits,
     probabilities,
     taps,
@@ -163,13 +167,6 @@ async function contextOf(
     samples: { features: { rows: options.fit.count, ...rows[features] }, labelled, logits: rows[logits].columns },
     seed: options.seed ?? 1,
   }
-}
-
-/** The logits as an output of the graph: float32, samples × classes. */
-function logitsHead(fragment: Fragment, value: string, observed: ReadonlyMap<string, Observed>): string {
-  const { shape } = observed.get(value)!
-  const flat = shape.length === 2 ? value : fragment.node('Flatten', [value], { axis: 1 })
-  return fragment.node('Cast', [flat], { to: onnxOf('float32') }, LOGITS_INPUT)
 }
 
 function areProbabilities({ columns, data }: { columns: number; data: Float32Array }): boolean {
@@ -296,8 +293,6 @@ function rowsOf({ rows: count, columns, data }: Features, rows: readonly number[
   return { rows: rows.length, columns, data: some }
 }
 
-const PARAMETER_CHARACTERS = 200
-
 /** Names the score of a detector as an output of the graph. */
 function detector(
   { fragment }: FitContext,
@@ -311,11 +306,6 @@ function detector(
 ): GuardDetector {
   const output = fragment.node('Identity', [score], {}, `hardpack.score.${name}`)
   return { name, kind, tier: 0, score: output, twoSided, parameters: parameterList(parameters) }
-}
-
-/** Parameters as a manifest takes them. */
-export function parameterList(parameters: Readonly<Record<string, string>>): GuardParameter[] {
-  return Object.entries(parameters).map(([name, value]) => ({ name, value: value.slice(0, PARAMETER_CHARACTERS) }))
 }
 
 /** The model with its cheap detectors: the first tier. */

@@ -1,14 +1,31 @@
 /** Where a classifier says how sure it is of each class. */
 
-import { HardpackError } from '../../core/index.ts'
-import { type GraphIndex, indexGraph, type Model } from '../../onnx/index.ts'
+import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
+import { HardpackError, onnxOf } from '../../core/index.ts'
+import { Fragment, type GraphIndex, indexGraph, type Model } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 
 export interface Logits {
-  /** A value of the main graph: [n, classes]. */
+  /** A value of the main graph: [n, classes], or more dimensions that are flattened to that. */
   readonly value: string
-  /** True where the classes sum to one: there is no softmax left to undo. */
-  readonly probabilities: boolean
+}
+
+export interface FlatLogits extends Logits {
+  /** Whether it has two dimensions already. */
+  readonly flat: boolean
+}
+
+/** Appends the logits as a value of the name that tiers know: float32, samples × classes. */
+export function logitsNodes(fragment: Fragment, { value, flat }: FlatLogits): string {
+  const row = flat ? value : fragment.node('Flatten', [value], { axis: 1 })
+  return fragment.node('Cast', [row], { to: onnxOf('float32') }, LOGITS_INPUT)
+}
+
+/** A fragment with nothing but the logits. */
+export function logitsFragment(opset: number, logits: FlatLogits): Fragment {
+  const fragment = new Fragment({ opset, prefix: 'hardpack/logits' })
+  logitsNodes(fragment, logits)
+  return fragment
 }
 
 /** Nodes that do not change what they are given. */
@@ -50,9 +67,9 @@ function beforeSoftmax({ producers, captured }: GraphIndex, output: string): Log
   for (;;) {
     const node = producers.get(value)
     if (!node || captured.has(value)) break
-    if (node.opType === 'Softmax') return { value: node.input[0], probabilities: false }
+    if (node.opType === 'Softmax') return { value: node.input[0] }
     if (!TRANSPARENT.has(node.opType)) break
     value = node.input[0]
   }
-  return { value: output, probabilities: false }
+  return { value: output }
 }

@@ -3,12 +3,10 @@
  * comes out is one score for each detector and sample; NaN where a detector had no need to run.
  */
 
+import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Feeds, Session } from '../../../targets/types.ts'
 import type { GuardEntry } from '../../container/manifest.ts'
 import { byteLength, elementCount, HardpackError, messageOf, type Tensor } from '../../core/index.ts'
-
-/** The input of a later tier that takes the logits of the first. */
-export const LOGITS_INPUT = 'hardpack.logits'
 
 export interface Scored {
   /** Of the first pass: those of the model, and those of the guard. */
