@@ -1,10 +1,14 @@
 /** The options of `hardpack pack` that make a guard. */
 
 import { readFile } from 'node:fs/promises'
+import { node } from '../../targets/node.ts'
+import type { Target } from '../../targets/types.ts'
+import { wasm } from '../../targets/wasm-node.ts'
 import { signatureOf } from '../onnx/index.ts'
 import { DEFAULT_DETECTORS, parseChoices } from '../pack/guard/choice.ts'
 import type { GuardOptions } from '../pack/guard/make.ts'
 import { openSamples, parsePreprocess, split } from '../pack/samples/index.ts'
+import { chromiumTargets } from './chromium-target.ts'
 import { type Arguments, text, UsageError } from './command.ts'
 
 export const GUARD_HELP: readonly string[] = [
@@ -24,6 +28,7 @@ export const GUARD_HELP: readonly string[] = [
   '--taps LIST           values whose features detectors look at; default: one a stage, and the last',
   '--rank N              directions that Mahalanobis keeps; default 128',
   '--room N              how many classes a device may add; default 0',
+  '--targets LIST        targets that the guard is calibrated on; default node,wasm; webgpu runs in headless Chromium',
 ]
 
 export const GUARD_OPTIONS = {
@@ -43,6 +48,7 @@ export const GUARD_OPTIONS = {
   taps: { type: 'string' },
   rank: { type: 'string' },
   room: { type: 'string' },
+  targets: { type: 'string' },
 } as const
 
 /**
@@ -98,6 +104,22 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
     room: number(args, 'room'),
     band: band as [number, number] | undefined,
   }
+}
+
+/** Targets to calibrate on, and what ends them. */
+export interface CalibrationTargets {
+  readonly targets: readonly Target[] | undefined
+  close(): Promise<void>
+}
+
+/** The targets that --targets names; `undefined` where it is not given. */
+export async function calibrationTargets(args: Arguments): Promise<CalibrationTargets> {
+  const list = text(args, 'targets')?.split(',')
+  const unknown = list?.find((name) => !['node', 'wasm', 'webgpu'].includes(name))
+  if (unknown !== undefined) throw new UsageError(`--targets expected some of node, wasm, webgpu, got "${unknown}".`)
+  const browser = list?.includes('webgpu') ? await chromiumTargets(['webgpu']) : undefined
+  const all = [node({ threads: 1 }), wasm(), ...(browser?.targets ?? [])]
+  return { targets: list && all.filter(({ name }) => list.includes(name)), close: async () => browser?.close() }
 }
 
 /** What pixels 0 and 255 become, over all channels. */

@@ -9,7 +9,7 @@ import { type Inspection, inspect } from '../pack/inspect.ts'
 import { type PackOptions, pack } from '../pack/pack.ts'
 import { BASE_OPTION, withBase } from './base.ts'
 import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
-import { GUARD_HELP, GUARD_OPTIONS, guardOptions } from './guard-options.ts'
+import { calibrationTargets, GUARD_HELP, GUARD_OPTIONS, guardOptions } from './guard-options.ts'
 import { secretKeyFile } from './keys.ts'
 import { readTensors } from './tensor-file.ts'
 
@@ -56,6 +56,7 @@ export const packCommand: Command = {
     if (basePath !== undefined) await checkOutput(output, basePath)
     locateWeights(read) // Refuses what is no ONNX file before anything else looks at it.
     const model = await inlineExternalData(read, path)
+    const guard = await guardOptions(args, model)
     const options: PackOptions = {
       name: text(args, 'name') ?? basename(path).replace(/\.onnx$/i, ''),
       release,
@@ -64,11 +65,14 @@ export const packCommand: Command = {
       shapes,
       golden: golden.length > 0 ? [await readTensors(golden, signatureOf(model).inputs)] : undefined,
       secretKeys,
-      guard: await guardOptions(args, model),
       signal: io.signal,
       onProgress: io.onProgress,
     }
-    const { bytes, agreement, encodeMs } = await withBase(args, (base) => pack(model, { ...options, base }))
+    const calibration = await calibrationTargets(args)
+    const guarded = guard && { ...guard, targets: calibration.targets }
+    const { bytes, agreement, encodeMs } = await withBase(args, (base) =>
+      pack(model, { ...options, base, guard: guarded }),
+    ).finally(() => calibration.close())
     await writeWhole(output, bytes)
     const description = await inspect(bytesSource(bytes), { trust: 'unsigned' })
     if (io.json) {
