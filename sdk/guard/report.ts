@@ -49,7 +49,7 @@ export function evaluationReport(evaluation: Evaluation, pictures: ReportPicture
 <p class="lead">${summarise(evaluation).join(' ')}</p>
 </header>
 <section class="limits">
-<h2>True of every guard, and of this one</h2>
+<h2>What holds of every such guard</h2>
 <ul>${LIMITS.map((sentence) => html`<li>${sentence}</li>`)}</ul>
 </section>
 ${overview(evaluation)}
