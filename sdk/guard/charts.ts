@@ -103,6 +103,9 @@ ${curves.map(({ colour, roc }) => html`<path class="curve ${colour}" d="${path(r
 </svg>`
 }
 
+/** What fits over a histogram. */
+const shortened = (title: string): string => (title.length <= 44 ? title : `${title.slice(0, 43)}…`)
+
 /** The scores of clean inputs (grey) against those of a set (coloured), as shares of each. */
 export function histogramChart(histogram: Histogram, title: string, xTitle: string, colour: string): Markup {
   const width = 320
@@ -131,7 +134,7 @@ export function histogramChart(histogram: Histogram, title: string, xTitle: stri
   const yTicks = y.ticks(3)
   const yFormat = y.tickFormat(3, '~%')
   return html`<svg viewBox="0 0 ${width} 216" role="img" aria-label="Histogram: ${title}">
-<text class="name" x="0" y="13">${title}</text><text class="unit" x="0" y="29">share of inputs</text>
+<text class="name" x="0" y="13">${shortened(title)}</text><text class="unit" x="0" y="29">share of inputs</text>
 ${axes(
   frame,
   x.ticks(4).map((tick) => ({ at: x(tick), text: format(tick) })),

@@ -19,7 +19,7 @@ export type ReportPictures = Readonly<Record<string, ReportPicture>>
 export const pictureKey = (set: string, index: number): string => `${set}/${index}`
 
 /** Twice what the page shows, for screens with finer pixels. */
-const LONGEST_SIDE = 192
+const LONGEST_SIDE = 172
 
 /**
  * The pictures of all examples of an evaluation.

@@ -42,7 +42,9 @@ table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:ta
 th,td{text-align:left;padding:7px 14px 7px 0;border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:middle}
 th{font-weight:500;color:var(--soft);font-size:13px;vertical-align:bottom}
 thead th{border-bottom-color:var(--clean)}
-tbody th{color:var(--ink);font-size:14px;font-weight:400;vertical-align:middle}
+tbody th{color:var(--ink);font-size:14px;font-weight:400;vertical-align:middle;white-space:normal;min-width:170px;overflow-wrap:break-word}
+td.wrap{white-space:normal;min-width:226px;overflow-wrap:break-word}
+th .tag{vertical-align:1px;margin-left:6px}
 tbody tr.whole th,tbody tr.whole td{font-weight:600}
 th.n,td.n{text-align:right}
 td.n+td:not(.n),th.n+th:not(.n){padding-left:10px}
@@ -77,4 +79,4 @@ svg.band{width:180px;height:22px}
 .pictures span{display:block;color:var(--soft);overflow-wrap:anywhere}
 footer{margin-top:56px;padding-top:14px;border-top:1px solid var(--line)}
 @media (max-width:560px){.bar{display:none}main{padding:28px 16px 48px}h1{font-size:25px}.lead{font-size:17px}h2{margin-top:44px}.pictures{grid-template-columns:repeat(auto-fill,minmax(82px,1fr))}.pictures img{width:82px;height:82px}}
-@media print{@page{margin:16mm 14mm}body{font-size:12px}main{padding:0;max-width:none}h1{font-size:24px}h2{break-after:avoid;margin-top:30px}h3{break-after:avoid}.lead{font-size:14px}.charts>svg,.pictures li,tr,.limits{break-inside:avoid}.scroll{overflow:visible}.pictures{grid-template-columns:repeat(10,1fr);gap:10px 6px;font-size:9px}.pictures img{width:60px;height:60px}table,tbody th{font-size:11px}th{font-size:10px}td small{min-width:0;font-size:10px;margin-left:5px}th,td{padding:4px 8px 4px 0}.bar{display:none}.v{min-width:0}td.wrap{white-space:normal}.tag{font-size:9px;padding:1px 6px;vertical-align:1px}.soft,.limits ul{font-size:11.5px}p,p.soft,.lead,.limits li{max-width:none}.small{grid-template-columns:repeat(3,1fr)}.charts:not(.small){grid-template-columns:1fr 1fr}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}`
+@media print{@page{margin:16mm 14mm}body{font-size:12px}main{padding:0;max-width:none}h1{font-size:24px}h2{break-after:avoid;margin-top:30px}h3{break-after:avoid}.lead{font-size:14px}.charts>svg,.pictures li,tr,.limits{break-inside:avoid}.scroll{overflow:visible}.pictures{grid-template-columns:repeat(10,1fr);gap:10px 6px;font-size:9px}.pictures img{width:60px;height:60px}table,tbody th{font-size:11px}th{font-size:10px}td small{min-width:0;font-size:10px;margin-left:5px}th,td{padding:4px 8px 4px 0}.bar{display:none}.v{min-width:0}td.wrap,tbody th{min-width:0}.tag{font-size:9px;padding:1px 6px;vertical-align:1px}.soft,.limits ul{font-size:11.5px}p,p.soft,.lead,.limits li{max-width:none}.small{grid-template-columns:repeat(3,1fr)}.charts:not(.small){grid-template-columns:1fr 1fr}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}`

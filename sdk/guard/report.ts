@@ -49,7 +49,7 @@ export function evaluationReport(evaluation: Evaluation, pictures: ReportPicture
 <p class="lead">${summarise(evaluation).join(' ')}</p>
 </header>
 <section class="limits">
-<h2>True of every guard, and of this one</h2>
+<h2>What holds of every such guard</h2>
 <ul>${LIMITS.map((sentence) => html`<li>${sentence}</li>`)}</ul>
 </section>
 ${overview(evaluation)}
@@ -173,7 +173,8 @@ function setSection(set: SetResult, evaluation: Evaluation, pictures: ReportPict
   const { detectors, alphas, clean } = evaluation
   const { name, rows, kind, count, actions, suspicious, missed } = set
   const skipped = rows.filter(({ ran }) => ran < count)
-  const smallest = 10 ** Math.max(-4, Math.ceil(Math.log10(1 / clean.count)))
+  // To the smallest share that so many clean inputs can show, and to 1 % at least.
+  const smallest = 10 ** Math.max(-4, Math.min(-2, Math.ceil(Math.log10(1 / clean.count))))
   const options = { detectors, alphas }
   const hasCurves = rows.some(({ roc }) => roc)
   return html`<section>

@@ -82,7 +82,7 @@ function rangeOf(sets: readonly SetResult[], at: (shares: readonly ShareAtAlpha[
 /** What holds of every such guard, whatever its figures: these sentences belong beside them. */
 export const LIMITS: readonly string[] = [
   'An attacker who knows the guard defeats it. What is found of an attack here is found of this attack, which did not aim at the guard unless its name says so. A guard is never a security boundary.',
-  'Inputs from far away and large perturbations are found well. Inputs close to the training data are not: on public benchmarks of that kind no method is good (OpenOOD v1.5, ImageNet-1k: the best AUROC is below 85 %).',
+  'At best, inputs from far away and large perturbations are found well. Inputs close to the training data are not: on public benchmarks of that kind no method is good (OpenOOD v1.5, ImageNet-1k: the best AUROC is below 85 %).',
   'Harmless changes such as brightness, blur, noise or a shift by two pixels raise false alarms. Read the table of shifts beside every AUROC.',
   'The promised false-alarm rate holds for inputs like those of the calibration. A new camera, lamp or codec needs calibration again.',
   'Clean inputs are all clean inputs, those that the model gets wrong included.',
