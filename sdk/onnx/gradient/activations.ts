@@ -58,6 +58,11 @@ export const ACTIVATIONS: Rules = {
     site.op('Mul', site.scalar(2 / Math.sqrt(Math.PI)), site.op('Exp', site.op('Neg', square(site, site.x)))),
   ),
   Gelu: unary(gelu),
+  Mish: unary((site) => {
+    const t = site.op('Tanh', site.op('Softplus', site.x))
+    const slope = site.op('Mul', site.op('Sub', site.scalar(1), square(site, t)), site.op('Sigmoid', site.x))
+    return site.op('Add', t, site.op('Mul', site.x, slope))
+  }),
   Softplus: unary((site) => site.op('Sigmoid', site.x)),
   Softsign: unary((site) =>
     site.op('Reciprocal', square(site, site.op('Add', site.scalar(1), site.op('Abs', site.x)))),

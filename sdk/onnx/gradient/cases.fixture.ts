@@ -153,6 +153,7 @@ const activations: Case[] = [
   ),
   activation('HardSigmoid', { alpha: float(0.31), beta: float(0.4) }),
   single('Gelu', '', { opset: 20 }),
+  single('Mish', '', { opset: 18 }),
   single('Gelu', 'tanh', { opset: 20, attributes: { approximate: 'tanh' } }),
   single('Clip', '', { weights: { low: -1, high: 0.83 } }),
   single('Clip', 'above alone', { weights: { high: 0.83 }, inputs: ['x', '', 'high'] }),

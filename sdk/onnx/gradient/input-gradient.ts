@@ -165,12 +165,14 @@ export function inputGradient(model: Model, { input, output }: GradientOptions):
   if (gradient === undefined) throw independent([...seeds.keys()].join('", "'), input)
   backward.node('Identity', [gradient], {}, GRADIENT)
 
+  const read = new Set(backward.nodes.flatMap((node) => node.input))
   const value = (name: string, type: TypeProto | null): ValueInfoProto => create('ValueInfoProto', { name, type })
   const outputs = [...seeds].map(([name, seed]) => ({ name, seed, type: describe(graph, name, typeOf) }))
   const differentiated = create('GraphProto', {
     ...graph,
     node: [...forward.nodes, ...backward.nodes],
-    initializer: [...whole.initializer, ...backward.initializers],
+    // Runtimes warn of constants that nobody reads.
+    initializer: [...whole.initializer, ...backward.initializers.filter(({ name }) => read.has(name))],
     input: [...graph.input, ...outputs.map(({ seed, type }) => value(seed, type))],
     output: [...outputs.map(({ name, type }) => value(name, type)), value(GRADIENT, source.type)],
   })
