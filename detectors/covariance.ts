@@ -110,7 +110,7 @@ export interface Eigenpairs {
 
 /** Above this size only the leading part is computed: a full decomposition of 1,700 columns takes a minute. */
 const FULL_DECOMPOSITION = 640
-const SWEEPS = 6
+const SWEEPS = 4
 const EXTRA = 16
 
 /**

@@ -67,6 +67,15 @@ test('one tap a stage, of its narrow maps, and the pooled last map once', () => 
   ])
 })
 
+test('a map too large to read for little is left alone, unless there is no other', () => {
+  const large = new Map(mobileSeen).set('sum', seen([2, 8, 512, 512]))
+  const values = (observed: ReadonlyMap<string, Observed>) =>
+    chooseTaps(mobile, observed, { logits: 'p' }).map(({ value }) => value)
+  for (const name of ['stem', 'stem6', 'narrow', 'wide', 'wide6', 'wider6']) large.delete(name)
+  assert.deepEqual(values(large), ['small', 'pooled'])
+  assert.deepEqual(values(new Map([['sum', seen([2, 8, 512, 512])]])), ['sum'])
+})
+
 test('a transformer: the residual stream at even depths, and what the last layer reads', () => {
   const blocks = Array.from({ length: 8 }, (_, i): [string, string[], string][] => [
     ['MatMul', [`s${i}`, 'w'], `m${i}`],

@@ -37,6 +37,8 @@ export interface ChooseTapsOptions {
 const STAGES = 4
 /** Within a stage, a map of more than this many times the channels of its residual sums, or its smallest, is left alone. */
 const WIDEST = 2
+/** Numbers a sample of the largest map that is tapped, where there is a smaller one: reading 1 MB takes 0.1 ms. */
+const LARGEST_MAP = 2 ** 18
 /** A penultimate value that is a flattened map is taken pooled, as its stage is, where it has more numbers than this. */
 const WIDEST_FLATTENED = 512
 
@@ -212,14 +214,17 @@ function stages(maps: readonly [string, Observed][], index: Flow): string[] {
   const byArea = new Map<number, [string, Observed][]>()
   for (const entry of maps) byArea.set(areaOf(entry[1]), [...(byArea.get(areaOf(entry[1])) ?? []), entry])
   const areas = [...byArea.keys()].sort((a, b) => a - b).slice(0, STAGES)
-  return areas.reverse().map((area) => {
+  const chosen = areas.reverse().map((area) => {
     const stage = byArea.get(area) as [string, Observed][]
     const channels = ([, { shape }]: [string, Observed]): number => shape[1]
     const sum = stage.findLast(([name]) => isResidualSum(name, index))
     const usual = sum ? channels(sum) : Math.min(...stage.map(channels))
     const small = stage.filter((entry) => channels(entry) <= WIDEST * usual)
-    return small[small.length - 1][0]
+    return small[small.length - 1]
   })
+  return chosen
+    .filter(([, seen], i) => i === chosen.length - 1 || seen.shape[1] * areaOf(seen) <= LARGEST_MAP)
+    .map(([name]) => name)
 }
 
 /** The residual stream of a transformer: sums of two values that are as wide as the last of them. */
