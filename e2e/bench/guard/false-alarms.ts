@@ -1,0 +1,74 @@
+/**
+ * How often the guard cries wolf: the share of clean test images that it was not calibrated on with p ≤ α, for each detector
+ * and for the guard as a whole, on each target.
+ */
+
+import { betaBand, betaBinomialBand, levelFor } from '../../../detectors/calibrate/index.ts'
+import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
+import type { Target } from '../../../targets/types.ts'
+import { openGuarded, type Scored, scoreSet } from './packages.ts'
+
+export const ALPHAS = [0.05, 0.01]
+const BAND = 0.99
+
+export interface FalseAlarmRow {
+  readonly target: string
+  readonly detector: string
+  readonly alpha: number
+  /** Clean images, and the share of them with an alarm. */
+  readonly images: number
+  readonly rate: number
+  /** Where the rate of 99 in 100 calibration sets lies on endless clean images (Beta), and on as many as these (Beta-binomial). */
+  readonly beta: readonly [number, number]
+  readonly betaBinomial: readonly [number, number]
+}
+
+export const isInside = ({ rate, beta }: FalseAlarmRow): boolean => rate >= beta[0] && rate <= beta[1]
+export const isInsideWider = ({ rate, betaBinomial }: FalseAlarmRow): boolean =>
+  rate >= betaBinomial[0] && rate <= betaBinomial[1]
+
+/** Runs the held-out images on one target. */
+export async function falseAlarmsOn(target: Target, bytes: Uint8Array, held: SampleSet): Promise<FalseAlarmRow[]> {
+  const model = await openGuarded(bytes, target)
+  try {
+    const { samples = 0, detectors = [] } = model.report().guard ?? {}
+    const scored = await scoreSet(model, held)
+    const columns: [string, Float64Array, 'both' | 'upper'][] = [
+      ['guard as a whole', scored.p, 'upper'],
+      ...detectors.map(({ name, kind }): [string, Float64Array, 'both' | 'upper'] => [
+        name,
+        scored.detectors[name].p,
+        kind === 'energy' ? 'both' : 'upper',
+      ]),
+    ]
+    return columns.flatMap(([detector, p, side]) =>
+      ALPHAS.map((alpha) => rowOf(target.name, detector, p, alpha, samples, side)),
+    )
+  } finally {
+    await model.close()
+  }
+}
+
+function rowOf(
+  target: string,
+  detector: string,
+  p: Float64Array,
+  alpha: number,
+  samples: number,
+  side: 'both' | 'upper',
+): FalseAlarmRow {
+  const { level } = levelFor(samples, alpha, { side })
+  const beta = betaBand(samples, alpha, BAND, { side })
+  const wider = betaBinomialBand(samples, alpha, p.length, BAND, { side })
+  return {
+    target,
+    detector,
+    alpha,
+    images: p.length,
+    rate: p.filter((value) => value <= level).length / p.length,
+    beta: [beta.low, beta.high],
+    betaBinomial: [wider.low, wider.high],
+  }
+}
+
+export type { Scored }
