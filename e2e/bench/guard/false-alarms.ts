@@ -6,13 +6,15 @@
 import { betaBand, betaBinomialBand, levelFor } from '../../../detectors/calibrate/index.ts'
 import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
 import type { Target } from '../../../targets/types.ts'
-import { openGuarded, type Scored, scoreSet } from './packages.ts'
+import { openGuarded, scoreSet } from './packages.ts'
 
 export const ALPHAS = [0.05, 0.01]
 const BAND = 0.99
 
 export interface FalseAlarmRow {
   readonly target: string
+  /** Which guard: `default guard` or `all detectors`. */
+  readonly guard: string
   readonly detector: string
   readonly alpha: number
   /** Clean images, and the share of them with an alarm. */
@@ -28,7 +30,12 @@ export const isInsideWider = ({ rate, betaBinomial }: FalseAlarmRow): boolean =>
   rate >= betaBinomial[0] && rate <= betaBinomial[1]
 
 /** Runs the held-out images on one target. */
-export async function falseAlarmsOn(target: Target, bytes: Uint8Array, held: SampleSet): Promise<FalseAlarmRow[]> {
+export async function falseAlarmsOn(
+  target: Target,
+  bytes: Uint8Array,
+  held: SampleSet,
+  guard: string,
+): Promise<FalseAlarmRow[]> {
   const model = await openGuarded(bytes, target)
   try {
     const { samples = 0, detectors = [] } = model.report().guard ?? {}
@@ -42,27 +49,23 @@ export async function falseAlarmsOn(target: Target, bytes: Uint8Array, held: Sam
       ]),
     ]
     return columns.flatMap(([detector, p, side]) =>
-      ALPHAS.map((alpha) => rowOf(target.name, detector, p, alpha, samples, side)),
+      ALPHAS.map((alpha) => ({ target: target.name, guard, detector, ...rateOf(p, alpha, samples, side) })),
     )
   } finally {
     await model.close()
   }
 }
 
-function rowOf(
-  target: string,
-  detector: string,
+function rateOf(
   p: Float64Array,
   alpha: number,
   samples: number,
   side: 'both' | 'upper',
-): FalseAlarmRow {
+): Omit<FalseAlarmRow, 'target' | 'guard' | 'detector'> {
   const { level } = levelFor(samples, alpha, { side })
   const beta = betaBand(samples, alpha, BAND, { side })
   const wider = betaBinomialBand(samples, alpha, p.length, BAND, { side })
   return {
-    target,
-    detector,
     alpha,
     images: p.length,
     rate: p.filter((value) => value <= level).length / p.length,
@@ -70,5 +73,3 @@ function rowOf(
     betaBinomial: [wider.low, wider.high],
   }
 }
-
-export type { Scored }

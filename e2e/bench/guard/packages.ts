@@ -21,6 +21,11 @@ export async function packGuarded(
   return pack(await trained('fashion-cnn'), { name: 'fashion-cnn', effort: 'fast', guard })
 }
 
+/** The same without a guard. */
+export async function packPlain({ trained }: GuardData): Promise<PackResult> {
+  return pack(await trained('fashion-cnn'), { name: 'fashion-cnn', effort: 'fast' })
+}
+
 export const openGuarded = (bytes: Uint8Array, target: Target = node()): Promise<Model> =>
   open(bytes, { targets: [target], trust: 'unsigned' })
 

@@ -11,18 +11,18 @@ import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
 import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
 import { type Room, roomFor } from '../../../detectors/mahalanobis/room.ts'
 import { energyHead, maxSoftmaxHead } from '../../../detectors/softmax-head.ts'
-import { chooseTaps, columnsOf, type Tap, tapCandidates, tapHead, tapLayout } from '../../../detectors/taps.ts'
+import { columnsOf, tapLayout } from '../../../detectors/taps.ts'
 import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { GuardDetector, GuardEntry, ValueEntry } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError } from '../../core/index.ts'
-import { appendToFile, Fragment, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
+import { appendToFile, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
 import { feedsOfRoom, ROOM_FEATURES, ROOM_INPUTS } from '../../run/guard/room.ts'
 import type { GraphFile } from '../graphs.ts'
 import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
-import { type FlatLogits, findLogits, logitsNodes } from './logits.ts'
+import { type Tapped, tapModel } from './features.ts'
 import type { GuardOptions } from './make.ts'
-import { collect, observe } from './observe.ts'
+import { collect } from './observe.ts'
 import { parameterList } from './parameters.ts'
 import { type Tier, tierOf } from './tiers.ts'
 
@@ -111,19 +111,11 @@ const isCheap = (choice: DetectorChoice): choice is CheapChoice =>
   ['max-softmax', 'energy', 'mahalanobis', 'hyp-oc'].includes(choice.kind)
 
 /** What detectors are fitted on, and where their nodes go. */
-export interface FitContext {
+export interface FitContext extends Tapped {
   readonly main: GraphFile
-  readonly model: Model
   readonly opset: number
-  /** The nodes that are appended to the model. */
-  readonly fragment: Fragment
-  readonly found: FlatLogits
-  /** Float32, samples × classes; and whether they are probabilities already. */
-  readonly logits: string
+  /** Whether the logits are probabilities already. */
   readonly probabilities: boolean
-  readonly taps: readonly Tap[]
-  /** Float32, samples × features: the pooled values of all taps. */
-  readonly features: string
   readonly samples: {
     readonly features: Features
     readonly labelled: Labelled
@@ -140,30 +132,16 @@ async function contextOf(
   target: Target,
   call: CallOptions,
 ): Promise<FitContext> {
-  const { graph } = model
-  const found = findLogits(model, main, options.logits)
-  const candidates = options.taps ? [...options.taps] : tapCandidates(graph)
-  const observed = await observe(main, [...new Set([...candidates, found.value])], options.fit, target, call)
-  const taps = chooseTaps(graph, observed, { logits: found.value, names: options.taps })
-  const opset = opsetOf(model)
-  const fragment = new Fragment({ opset, prefix: 'hardpack' })
-  const flat: FlatLogits = { ...found, flat: observed.get(found.value)?.shape.length === 2 }
-  const logits = logitsNodes(fragment, flat)
-  const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
-  const features = tapHead(fragment, taps, dtypes)
+  const tapped = await tapModel(main, model, options, options.fit, target, call)
+  const { fragment, logits, features } = tapped
   const rows = await collect(main, fragment, [logits, features], options.fit, target, call)
   const probabilities = areProbabilities(rows[logits])
   const labelled = classesOf(options, rows[logits])
   return {
+    ...tapped,
     main,
-    model,
-    opset,
-    fragment,
-    found: flat,
-    logits,
+    opset: opsetOf(model),
     probabilities,
-    taps,
-    features,
     samples: { features: { rows: options.fit.count, ...rows[features] }, labelled, logits: rows[logits].columns },
     seed: options.seed ?? 1,
   }

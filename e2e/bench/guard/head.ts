@@ -1,0 +1,59 @@
+/** How far the head in the graph is from the TypeScript reference: relative to the score, the most over the clean test images. */
+
+import { hypOcHead } from '../../../detectors/hyp-oc/head.ts'
+import { scoreHypOc } from '../../../detectors/hyp-oc/score.ts'
+import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
+import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
+import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
+import { scoreMahalanobis } from '../../../detectors/mahalanobis/score.ts'
+import { appendToFile, type Fragment, makeUntypedOutput, readModel, signatureOf } from '../../../sdk/onnx/index.ts'
+import { tapModel } from '../../../sdk/pack/guard/features.ts'
+import { runSamples } from '../../../sdk/pack/guard/samples.ts'
+import { node } from '../../../targets/node.ts'
+import type { GuardData } from './data.ts'
+
+export interface HeadDifference {
+  readonly mahalanobis: number
+  readonly hypOc: number
+}
+
+/** Runs both heads on the held-out images, and the references on the features that the very same graph gives. */
+export async function headDifference({ trained, calibrate, held }: GuardData): Promise<HeadDifference> {
+  const file = await trained('fashion-cnn')
+  const { inputs, outputs } = signatureOf(file)
+  const main = {
+    name: 'main',
+    file,
+    inputs,
+    outputs: outputs.map((output) => ({ ...output, shape: output.shape ?? [] })),
+  }
+  const tapped = await tapModel(main, readModel(file), {}, calibrate, node(), {})
+  const featuresOf = async (values: readonly string[], fragment: Fragment, set: typeof held) => {
+    const { nodes, initializers } = fragment
+    const longer = appendToFile(file, { nodes, initializers, outputs: values.map(makeUntypedOutput) })
+    const session = await node().create({ model: longer.file })
+    const all = Array.from({ length: set.count }, (_, i) => i)
+    try {
+      return await runSamples(session, inputs[0].name, set, all, values, { stage: 'heads' })
+    } finally {
+      await session.close()
+    }
+  }
+  const fitted = (await featuresOf([tapped.features], tapped.fragment, calibrate))[tapped.features]
+  const features = { rows: calibrate.count, ...fitted }
+  const classes = { classes: calibrate.labels ?? [], names: Array.from({ length: 10 }, (_, i) => String(i)) }
+  const mahalanobis = fitMahalanobis(features, classes)
+  const hypOc = await fitHypOc(features)
+  const scores = {
+    mahalanobis: mahalanobisHead(mahalanobis, tapped.fragment, tapped.features),
+    hypOc: hypOcHead(hypOc, tapped.fragment, tapped.features),
+  }
+  const rows = await featuresOf([tapped.features, ...Object.values(scores)], tapped.fragment, held)
+  const test = { rows: held.count, ...rows[tapped.features] }
+  const difference = (expected: Float64Array, actual: Float32Array): number =>
+    expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i]) / Math.max(1, Math.abs(value))), 0)
+  return {
+    mahalanobis: difference(scoreMahalanobis(mahalanobis, test), rows[scores.mahalanobis].data),
+    hypOc: difference(scoreHypOc(hypOc, test), rows[scores.hypOc].data),
+  }
+}
