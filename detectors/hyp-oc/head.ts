@@ -8,7 +8,7 @@
 
 import type { Fragment } from '../../sdk/onnx/index.ts'
 import { conformalFactor } from './poincare.ts'
-import { featureLimit, type HypOc, Z_LIMIT } from './score.ts'
+import { featureLimit, type HypOc, NEAR, Z_LIMIT } from './score.ts'
 
 const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, value, i) => sum + value * y[i], 0)
 
@@ -45,7 +45,8 @@ export function hypOcHead(model: HypOc, fragment: Fragment, features: string): s
     return fragment.node('Gemm', [x, matrix, fragment.floats(bias)], { transB: 1 })
   }
   const z = fragment.clip(dense(centred, whitening, new Float32Array(rank)), -Z_LIMIT, Z_LIMIT)
-  let u = fragment.node('Concat', [z, node('Mul', z, z)], { axis: 1 })
+  const near = fragment.clip(z, -NEAR, NEAR)
+  let u = fragment.node('Concat', [near, node('Mul', near, near), reduce(node('Mul', z, z))], { axis: 1 })
   layers.forEach(({ weights, bias }, layer) => {
     u = dense(u, weights, bias)
     if (layer < layers.length - 1) u = node('Relu', u)

@@ -3,7 +3,7 @@
  * for face anti-spoofing", FG 2024, arXiv 2404.14406). What was learned from genuine samples, and the plain scorer that
  * the graph of `head.ts` must equal.
  *
- * Whitened features z and their squares go through an MLP to u; u is clipped to norm r and mapped into the ball by the
+ * Whitened features z, their squares and ‖z‖² go through an MLP to u; u is clipped to norm r and mapped into the ball by the
  * exponential map at 0; two gyroplanes give the logits of genuine and spoof. The score is their difference, log P(spoof) −
  * log P(genuine): as the paper's P(spoof), but it does not round to 1.
  */
@@ -27,7 +27,7 @@ export interface HypOc {
   readonly mean: Float32Array
   /** rank × columns: z = whitening · (features − mean) has mean 0 and covariance I on the genuine samples. */
   readonly whitening: Float32Array
-  /** The MLP on (z, z²); ReLU between layers. */
+  /** The MLP on z and z², z limited to ±`NEAR`, and ‖z‖²; ReLU between layers. */
   readonly layers: readonly HypOcLayer[]
   /** The curvature of the ball is −c. */
   readonly curvature: number
@@ -38,6 +38,12 @@ export interface HypOc {
   /** Normals of the gyroplanes, tangent vectors at their points. */
   readonly normals: readonly [Float32Array, Float32Array]
 }
+
+/** What the MLP sees of z beside ‖z‖² is limited to this many standard deviations. */
+export const NEAR = 5
+
+/** Numbers that the MLP gets: z, z², ‖z‖². */
+export const inputsOf = (rank: number): number => 2 * rank + 1
 
 /** |z| is limited to this many standard deviations, so that no finite input overflows float32 on its way. */
 export const Z_LIMIT = 1e4
@@ -54,6 +60,8 @@ export function featureLimit({ whitening, columns }: HypOc): number {
 }
 
 const clamp = (value: number, limit: number): number => Math.min(Math.max(value, -limit), limit)
+
+const dot = (x: Float64Array, y: Float64Array): number => x.reduce((sum, value, i) => sum + value * y[i], 0)
 
 function product(weights: Float32Array, x: Float64Array): Float64Array {
   const y = new Float64Array(weights.length / x.length)
@@ -81,12 +89,8 @@ export function scoreHypOc(model: HypOc, features: Features): Float64Array {
   return Float64Array.from({ length: features.rows }, (_, row) => {
     for (let i = 0; i < columns; i++) centred[i] = clamp(features.data[row * columns + i] - mean[i], limit)
     const z = product(whitening, centred).map((value) => clamp(value, Z_LIMIT))
-    let u = new Float64Array(2 * z.length)
-    u.set(z)
-    u.set(
-      z.map((value) => value * value),
-      z.length,
-    )
+    const near = z.map((value) => clamp(value, NEAR))
+    let u = Float64Array.of(...near, ...near.map((value) => value * value), dot(z, z))
     layers.forEach(({ weights, bias }, layer) => {
       u = product(weights, u).map((value, i) => value + bias[i])
       if (layer < layers.length - 1) u = u.map((value) => Math.max(value, 0))

@@ -4,11 +4,13 @@
  * As in the paper: as many pseudo-negatives as genuine samples, from N(m, σ²I) before the MLP, m a running mean with α =
  * 0.8; Hyp-CE + Hyp-PC; c = 0.1, r = 2; the norm of the gradient is clipped to 3; Adam. The network that makes the features
  * stays as it is, and then, on one-class MNIST, the paper's settings separate little. So, unlike in the paper:
- * - Features are whitened, and a pseudo-negative varies in each direction as genuine samples do, times σ. A direction where
- *   the two vary differently gives all pseudo-negatives away, and the network learns nothing else.
- * - σ = 1.5. With σ = 1 both classes have the same mean and covariance.
- * - The MLP also gets the squares of the whitened features; from those it reads distances in few steps. It is small: what is
- *   left for it to learn is how genuine samples differ from a Gaussian.
+ * - Features are whitened, each direction to variance 1.
+ * - σ = 1.5. With σ = 1 both classes have the same mean and covariance. One pseudo-negative in four is drawn from farther out
+ *   still, up to σ = 150: genuine samples have heavier tails than a Gaussian, and what is farther away than all pseudo-negatives
+ *   would count as genuine.
+ * - The MLP also gets the squares of the whitened features and their sum. From those a few hundred steps read a distance, and
+ *   the sum, which alone is not limited to `NEAR`, decides far out. The MLP is small: what is left for it to learn is how
+ *   genuine samples differ from a Gaussian.
  * - Hyp-PC is weighted by 0.05. At 1 it draws pseudo-negatives in with the rest.
  * - The distance in Hyp-PC is the geodesic one (artanh), and the mean runs on from batch to batch.
  */
@@ -17,7 +19,7 @@ import { type CallOptions, HardpackError, type Rng, rng, throwIfAborted } from '
 import { checkFeatures, type Features } from '../features.ts'
 import { initialParameters, lossAndGradient, makeParameters, type NetworkShape, normal } from './gradient.ts'
 import { conformalFactor, exp0 } from './poincare.ts'
-import type { HypOc, HypOcLayer } from './score.ts'
+import { type HypOc, type HypOcLayer, inputsOf, NEAR } from './score.ts'
 import { fitWhitening, whiten } from './whiten.ts'
 
 export interface HypOcOptions extends CallOptions {
@@ -38,6 +40,9 @@ const BATCH = 64
 const KEEP = 0.8
 /** σ of the pseudo-negatives. */
 const SPREAD = 1.5
+/** Every so many of them has σ times 1 to `FARTHEST`, uniform in its logarithm. */
+const FAR_EVERY = 4
+const FARTHEST = 100
 const PAIR_WEIGHT = 0.05
 const LARGEST_GRADIENT = 3
 const LEARNING_RATE = 1e-3
@@ -84,22 +89,39 @@ function makeOrder(rows: number, random: Rng): () => number {
   }
 }
 
-/** z and (z² − 1) / √2, of mean 0 and, for a normal z, variance 1, into a row of the batch. */
+/**
+ * What the MLP sees of z, each number of mean 0 and variance 1 for a normal z: z and (z² − 1) / √2, both of z limited to
+ * `NEAR`, then (‖z‖² − rank) / √(2 rank).
+ */
 function writeInput(batch: Float64Array, row: number, z: Float64Array): void {
-  const at = 2 * row * z.length
-  batch.set(z, at)
-  for (let i = 0; i < z.length; i++) batch[at + z.length + i] = (z[i] * z[i] - 1) / Math.SQRT2
+  const rank = z.length
+  const at = row * inputsOf(rank)
+  let squares = 0
+  for (let i = 0; i < rank; i++) {
+    const near = Math.min(Math.max(z[i], -NEAR), NEAR)
+    batch[at + i] = near
+    batch[at + rank + i] = (near * near - 1) / Math.SQRT2
+    squares += z[i] * z[i]
+  }
+  batch[at + 2 * rank] = (squares - rank) / Math.sqrt(2 * rank)
 }
 
-/** The first layer on (z, (z² − 1) / √2), as one on (z, z²). */
+/** The first layer, on what `writeInput` gives, as one on z, z² and ‖z‖². */
 function onSquares(weights: Float64Array, bias: Float64Array): HypOcLayer {
   const inputs = weights.length / bias.length
-  const scaled = weights.map((value, i) => (i % inputs < inputs / 2 ? value : value / Math.SQRT2))
-  const shifted = bias.map((value, o) => {
-    const ofSquares = scaled.subarray(o * inputs + inputs / 2, (o + 1) * inputs)
-    return value - ofSquares.reduce((sum, weight) => sum + weight, 0)
+  const rank = (inputs - 1) / 2
+  const folded = weights.slice()
+  const shifted = bias.slice()
+  bias.forEach((_, o) => {
+    const at = o * inputs
+    for (let i = rank; i < 2 * rank; i++) {
+      folded[at + i] /= Math.SQRT2
+      shifted[o] -= folded[at + i]
+    }
+    folded[at + 2 * rank] /= Math.sqrt(2 * rank)
+    shifted[o] -= folded[at + 2 * rank] * rank
   })
-  return { weights: Float32Array.from(scaled), bias: Float32Array.from(shifted) }
+  return { weights: Float32Array.from(folded), bias: Float32Array.from(shifted) }
 }
 
 function checkOptions({ seed = 0, rank = 256, steps = 400 }: HypOcOptions): {
@@ -137,17 +159,17 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
   }
   throwIfAborted(signal)
 
-  const whitening = fitWhitening(features, Math.min(largestRank, rows - 1))
+  const whitening = fitWhitening(features, Math.min(largestRank, Math.max(64, Math.floor(rows / 4)), rows - 1))
   const samples = whiten(whitening, features)
-  const { rank, deviations } = whitening
-  const shape: NetworkShape = { sizes: [2 * rank, HIDDEN, EMBEDDING], curvature: CURVATURE, radius: RADIUS }
+  const { rank } = whitening
+  const shape: NetworkShape = { sizes: [inputsOf(rank), HIDDEN, EMBEDDING], curvature: CURVATURE, radius: RADIUS }
   const random = rng(seed)
   const parameters = initialParameters(shape, random)
   const gradient = makeParameters(shape)
   const update = makeAdam(parameters.all.length)
   const next = makeOrder(rows, random)
 
-  const batch = new Float64Array(2 * BATCH * 2 * rank)
+  const batch = new Float64Array(2 * BATCH * inputsOf(rank))
   const mean = new Float64Array(rank)
   const z = new Float64Array(rank)
   for (let step = 0; step < steps; step++) {
@@ -164,7 +186,8 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
       for (let i = 0; i < rank; i++) mean[i] += ((1 - KEEP) * sample[i]) / BATCH
     }
     for (let row = BATCH; row < 2 * BATCH; row++) {
-      for (let i = 0; i < rank; i++) z[i] = mean[i] + SPREAD * deviations[i] * normal(random)
+      const spread = row % FAR_EVERY === 0 ? SPREAD * FARTHEST ** random.uniform() : SPREAD
+      for (let i = 0; i < rank; i++) z[i] = mean[i] + spread * normal(random)
       writeInput(batch, row, z)
     }
     lossAndGradient(shape, parameters, batch, BATCH, PAIR_WEIGHT, gradient)

@@ -1,38 +1,25 @@
 /**
- * Whitening: the leading eigen-directions of the covariance, each scaled to variance 1, or less where it hardly varies.
- * Isotropic pseudo-negatives make sense only in coordinates where genuine samples are isotropic too.
+ * Whitening: the leading eigen-directions of the covariance, each scaled to variance 1. Isotropic pseudo-negatives make
+ * sense only in coordinates where genuine samples are isotropic too: a direction with less variance than the others gives
+ * all pseudo-negatives away, and a network learns that alone. Hence no shrinkage; directions that hardly vary are left out.
  */
 
 import { HardpackError } from '../../sdk/core/index.ts'
-import { classMoments, leadingEigenpairs, ledoitWolf, tiedCovariance } from '../covariance.ts'
+import { classMoments, leadingEigenpairs, tiedCovariance } from '../covariance.ts'
 import type { Features } from '../features.ts'
 
-/** Least shrinkage, for many samples: units that never fire are not blown up. */
-const LEAST_SHRINKAGE = 1e-4
+/** Least variance of a direction, as a share of the mean variance of a column: below it is float32 noise. */
+const LEAST_VARIANCE = 1e-6
 
 export interface Whitening {
   readonly mean: Float64Array
   readonly rank: number
   /** rank × columns. */
   readonly matrix: Float64Array
-  /** Standard deviation of genuine samples in each direction after whitening; near 1 for many samples. */
-  readonly deviations: Float64Array
-}
-
-/** The mean over samples of ‖f − mean‖⁴. */
-function fourthMomentOf({ rows, columns, data }: Features, mean: Float64Array): number {
-  let sum = 0
-  for (let row = 0; row < rows; row++) {
-    let squares = 0
-    for (let i = 0; i < columns; i++) squares += (data[row * columns + i] - mean[i]) ** 2
-    sum += squares * squares
-  }
-  return sum / rows
 }
 
 /**
- * Fits a whitening of at most `rank` directions. The covariance is shrunk towards a multiple of I by as much as the number of
- * samples asks for (Ledoit, Wolf 2004).
+ * Fits a whitening of at most `largestRank` directions.
  *
  * @throws HardpackError `INVALID_ARGUMENT` when all samples are the same.
  */
@@ -48,18 +35,14 @@ export function fitWhitening(features: Features, largestRank: number): Whitening
       hint: 'Check that different inputs reach the model.',
     })
   }
-  const rank = Math.min(largestRank, columns)
-  const { values, vectors } = leadingEigenpairs(covariance, rank)
-  const shrinkage = Math.max(LEAST_SHRINKAGE, ledoitWolf(covariance, fourthMomentOf(features, moments.mean), rows))
-  const shrunk = values.map((value) => (1 - shrinkage) * value + (shrinkage * trace) / columns)
+  const wanted = Math.min(largestRank, columns)
+  const { values, vectors } = leadingEigenpairs(covariance, wanted)
+  const rank = values.filter((variance) => variance > (LEAST_VARIANCE * trace) / columns).length
   const matrix = new Float64Array(rank * columns)
-  const deviations = new Float64Array(rank)
   for (let k = 0; k < rank; k++) {
-    const scale = 1 / Math.sqrt(shrunk[k])
-    deviations[k] = scale * Math.sqrt(Math.max(values[k], 0))
-    for (let i = 0; i < columns; i++) matrix[k * columns + i] = scale * vectors[i * rank + k]
+    for (let i = 0; i < columns; i++) matrix[k * columns + i] = vectors[i * wanted + k] / Math.sqrt(values[k])
   }
-  return { mean: moments.mean, rank, matrix, deviations }
+  return { mean: moments.mean, rank, matrix }
 }
 
 /** rows × rank: the whitened samples. */
