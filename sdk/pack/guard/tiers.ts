@@ -1,7 +1,7 @@
 /** Detectors that need passes of their own: each is a graph that takes the model's input and its logits. */
 
 import { drawAugmentations } from '../../../detectors/beyond/augmentations.ts'
-import { type BeyondOptions, beyondGraph, beyondSignalsGraph } from '../../../detectors/beyond/graph.ts'
+import { type BeyondOptions, beyondGraph, beyondSimilarityGraph } from '../../../detectors/beyond/graph.ts'
 import { type CountsRule, fitBeyondCounts } from '../../../detectors/beyond/score.ts'
 import { featureSqueezingGraph } from '../../../detectors/feature-squeezing/graph.ts'
 import { secondOpinionGraph } from '../../../detectors/second-opinion/graph.ts'
@@ -52,7 +52,9 @@ export async function tierOf(
   const options = beyondOptions(choice, context, { layout, output, range })
   const { rule: name = 'divergence', preset = 'mild' } = choice
   const rule =
-    name === 'counts' ? await fitCounts(beyondSignalsGraph(model, options), context, fit, target, call) : { rule: name }
+    name === 'counts'
+      ? await fitCounts(beyondSimilarityGraph(model, options), context, fit, target, call)
+      : { rule: name }
   return tier(choice.kind, beyondGraph(model, { ...options, rule }), {
     rule: name,
     neighbours: `${options.augmentations.neighbours.length} ${preset}, seed ${context.seed}`,
@@ -95,21 +97,24 @@ function beyondOptions(
   }
 }
 
-/** So many clean samples tell where the counts of the paper's rule lie. */
+/** So many clean samples tell from which cosine on a neighbour counts as similar. */
 const COUNTED = 1000
 
 async function fitCounts(
-  signals: Model,
+  similarities: Model,
   { main }: FitContext,
   samples: Samples,
   target: Target,
   call: CallOptions,
 ): Promise<CountsRule> {
-  const session = await target.create({ model: writeModel(signals) }, { optimization: 'basic', signal: call.signal })
+  const session = await target.create(
+    { model: writeModel(similarities) },
+    { optimization: 'basic', signal: call.signal },
+  )
   try {
     const rows = Array.from({ length: Math.min(COUNTED, samples.count) }, (_, i) => i)
     const [input] = main.inputs
-    // The signals do not look at the logits.
+    // The graph does not look at the logits.
     const feeds = (start: number, end: number): Record<string, Tensor> => {
       const wanted = session.inputs.find(({ name }) => name === LOGITS_INPUT)
       const columns = Number(wanted?.shape[1] ?? 0)
@@ -117,12 +122,12 @@ async function fitCounts(
       return wanted ? { [LOGITS_INPUT]: { dtype: 'float32', shape: [end - start, columns], data } } : {}
     }
     const stage = 'counts of BEYOND'
-    const signal = await runSamples(session, input.name, samples, rows, ['agreement', 'similarity'], {
+    const { similarity } = await runSamples(session, input.name, samples, rows, ['similarity'], {
       ...call,
       stage,
       feeds,
     })
-    return fitBeyondCounts({ rows: rows.length, ...signal.agreement }, { rows: rows.length, ...signal.similarity })
+    return fitBeyondCounts({ rows: rows.length, ...similarity })
   } finally {
     await session.close()
   }
