@@ -92,10 +92,15 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
     decoder,
   }
   if (!manifest.guard || !policy) return new Model(facts, started)
-  const { Guard } = await import('../run/guard/guard.ts')
   const { inputs, outputs } = graph
-  const guard = new Guard({ entry: manifest.guard, policy, tables, learning, inputs, outputs, manifestDigest }, started)
-  return new Model(facts, started, guard)
+  const guardFacts = { entry: manifest.guard, policy, tables, learning, inputs, outputs, manifestDigest }
+  try {
+    const { Guard } = await import('../run/guard/guard.ts')
+    return new Model(facts, started, new Guard(guardFacts, started))
+  } catch (error) {
+    await Promise.all(started.sessions.map((session) => session.close()))
+    throw error
+  }
 }
 
 function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {
