@@ -15,7 +15,8 @@ export const WITHHOLDING = ['never', 'indeterminate', 'reject', 'flag'] as const
 
 const MAX_TIERS = 8
 const MAX_DETECTORS = 64
-const MAX_ROOM = 4096
+/** The most classes that a device may add. */
+export const MAX_ROOM = 4096
 
 /** Checks the guard of a manifest; gives the bytes of its tables. */
 export function guardBytes(scope: Scope, { guard, critical, graphs }: Manifest): number {

@@ -95,8 +95,13 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
   if (!guarding || !policy) return new Model(facts, started)
   const { inputs, outputs } = graph
   const { entry, Guard } = guarding
-  const guard = new Guard({ entry, policy, tables, learning, inputs, outputs, manifestDigest }, started)
-  return new Model(facts, started, guard)
+  try {
+    const guard = new Guard({ entry, policy, tables, learning, inputs, outputs, manifestDigest }, started)
+    return new Model(facts, started, guard)
+  } catch (error) {
+    await Promise.all(started.sessions.map((session) => session.close()))
+    throw error
+  }
 }
 
 function givenSource(input: Exclude<PackageInput, string | URL>, what: string): Source {

@@ -16,7 +16,8 @@ import {
   sample,
   worst,
 } from '../run/golden.ts'
-import { seededTrials, type Trial } from './trial.ts'
+import { seededTensor } from '../run/seeded.ts'
+import { seededTrials, type Trial, type TrialInput } from './trial.ts'
 
 export interface ReferenceOptions extends CallOptions {
   /** The runtime that defines the outputs, and the one that must agree. */
@@ -25,6 +26,8 @@ export interface ReferenceOptions extends CallOptions {
   /** Inputs of golden cases; seeded ones are made when there are none. */
   golden?: readonly Readonly<Record<string, Tensor>>[]
   shapes?: Readonly<Record<string, readonly number[]>>
+  /** Inputs that `golden` leaves out: they are seeded beside it. */
+  seeded?: readonly string[]
   /** Whether the graph computes in integers between quantisation steps, where one rounding is a whole step. */
   quantized: boolean
 }
@@ -71,7 +74,12 @@ export async function takeReference(
   onProgress?.({ stage, done: 0, total: 2 })
   const cases = await withSession(reference, graph, signal, async (session) => {
     const trials = options.golden?.length
-      ? await givenTrials(session, options.golden, signal)
+      ? await givenTrials(
+          session,
+          options.golden,
+          inputs.filter(({ name }) => options.seeded?.includes(name)),
+          signal,
+        )
       : await seededTrials(session, inputs, options.shapes ?? {}, signal)
     return trials.map((trial) => ({ trial, outputs: samplesOf(trial, options.quantized) }))
   })
@@ -128,14 +136,22 @@ async function withSession<T>(
 async function givenTrials(
   session: Session,
   golden: readonly Readonly<Record<string, Tensor>>[],
+  beside: readonly ValueEntry[],
   signal: AbortSignal | undefined,
 ): Promise<Trial[]> {
   const trials: Trial[] = []
+  const seeded = beside.map(({ name, dtype, shape }, index): [string, TrialInput] => {
+    const origin = { seed: 1 + 1000 * index, amplitude: 1 }
+    return [name, { tensor: seededTensor(dtype, shape.map(Number), origin.seed, origin.amplitude), origin }]
+  })
   for (const feeds of golden) {
-    const inputs = Object.fromEntries(
-      Object.entries(feeds).map(([name, tensor]) => [name, { tensor, origin: 'given' as const }]),
-    )
-    trials.push({ inputs, outputs: await session.run(feeds, { signal }) })
+    const given = Object.entries(feeds).map(([name, tensor]): [string, TrialInput] => [
+      name,
+      { tensor, origin: 'given' },
+    ])
+    const inputs = Object.fromEntries([...given, ...seeded])
+    const all = Object.fromEntries(Object.entries(inputs).map(([name, { tensor }]) => [name, tensor]))
+    trials.push({ inputs, outputs: await session.run(all, { signal }) })
   }
   return trials
 }

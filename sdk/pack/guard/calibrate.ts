@@ -6,6 +6,7 @@ import type { Target } from '../../../targets/types.ts'
 import type { CallOptions, Tensor } from '../../core/index.ts'
 import { type CalibrationTables, rulesOf } from '../../run/guard/calibrated.ts'
 import { feedsOfRoom } from '../../run/guard/room.ts'
+import { rowsOf } from '../../run/rows.ts'
 import { type Attempt, start } from '../../run/self-test.ts'
 import { feedsOf, type Reference } from '../reference.ts'
 import type { Fitted } from './fit.ts'
@@ -62,16 +63,19 @@ async function scoresOn(
     const scores: Float32Array[] = entry.detectors.map(() => new Float32Array())
     const [input] = graphs[0].inputs
     const own = room ? feedsOfRoom(room.detector, room.room) : {}
-    let logits: { columns: number; data: Float32Array } = { columns: 0, data: new Float32Array() }
+    let logits: Tensor = { dtype: 'float32', shape: [0, 0], data: new Float32Array() }
     for (const [tier, session] of sessions.entries()) {
       const wanted = entry.detectors.flatMap((detector) => (detector.tier === tier ? [detector.score] : []))
       const names = tier === 0 ? [...wanted, entry.logits] : wanted
       const rows = await runSamples(session, input.name, samples, indices, names, {
         ...options,
         stage: `calibrate on ${target.name}, pass ${tier + 1} of ${sessions.length}`,
-        feeds: (start, end) => (tier === 0 ? own : { [LOGITS_INPUT]: rowsOf(logits, start, end) }),
+        feeds: (positions) => (tier === 0 ? own : { [LOGITS_INPUT]: rowsOf(logits, positions) }),
       })
-      if (tier === 0) logits = rows[entry.logits]
+      if (tier === 0) {
+        const { columns, data } = rows[entry.logits]
+        logits = { dtype: 'float32', shape: [samples.count, columns], data }
+      }
       for (const [index, detector] of entry.detectors.entries()) {
         if (detector.tier === tier) scores[index] = rows[detector.score].data
       }
@@ -80,10 +84,6 @@ async function scoresOn(
   } finally {
     for (const session of sessions) await session.close()
   }
-}
-
-function rowsOf({ columns, data }: { columns: number; data: Float32Array }, start: number, end: number): Tensor {
-  return { dtype: 'float32', shape: [end - start, columns], data: data.slice(start * columns, end * columns) }
 }
 
 function sameTables(a: CalibrationTables, b: CalibrationTables): boolean {

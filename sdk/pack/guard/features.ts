@@ -4,7 +4,7 @@ import type { Features } from '../../../detectors/features.ts'
 import { chooseTaps, type Tap, tapCandidates, tapHead } from '../../../detectors/taps.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { CallOptions } from '../../core/index.ts'
-import { Fragment, type GraphParts, type Model, opsetOf, readModel } from '../../onnx/index.ts'
+import { Fragment, type GraphParts, indexGraph, type Model, opsetOf, readModel } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 import { type FlatLogits, findLogits, logitsNodes } from './logits.ts'
 import { collect, observe } from './observe.ts'
@@ -40,7 +40,10 @@ export async function tapModel(
 ): Promise<Tapped> {
   const logits = findLogits(model, main, name)
   const candidates = names ? [...names] : tapCandidates(model.graph)
-  const observed = await observe(main, [...new Set([...candidates, logits.value])], samples, target, call)
+  const { producers } = indexGraph(model.graph)
+  // A runtime refuses a name that is none in words of its own; `chooseTaps` says which there are.
+  const values = new Set([...candidates.filter((name) => producers.has(name)), logits.value])
+  const observed = await observe(main, [...values], samples, target, call)
   const taps = chooseTaps(model.graph, observed, { logits: logits.value, names })
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'hardpack' })
   const found: FlatLogits = { ...logits, flat: observed.get(logits.value)?.shape.length === 2 }

@@ -24,9 +24,8 @@ import { type Tapped, tapModel } from './features.ts'
 import type { GuardOptions } from './make.ts'
 import { collect } from './observe.ts'
 import { parameterList } from './parameters.ts'
+import { policyOf } from './policy.ts'
 import { type Tier, tierOf } from './tiers.ts'
-
-const POLICY = { flag: 0.05, reject: 0.01, confidence: 0, combination: 'simes', withhold: 'indeterminate' }
 
 export interface Fitted {
   /** One for each tier; the first is the model with what was appended to it. */
@@ -98,7 +97,7 @@ export async function fitGuard(
     entry: {
       tiers: [{ graph: 1, low: 0, high: 1 }, ...tiers.map((_, i) => ({ graph: 2 + i, low, high }))],
       detectors: [...detectors, ...tiers.map(({ detector }, i) => ({ ...detector, tier: 1 + i }))],
-      policy: { ...POLICY, ...options.policy },
+      policy: policyOf(options.policy),
       logits: LOGITS_INPUT,
     },
     room,

@@ -5,14 +5,17 @@
 
 import type { Target } from '../../../targets/types.ts'
 import type { GuardPolicy } from '../../container/manifest.ts'
-import type { CallOptions } from '../../core/index.ts'
+import { MAX_ROOM } from '../../container/validate-guard.ts'
+import { type CallOptions, HardpackError } from '../../core/index.ts'
 import type { Model } from '../../onnx/index.ts'
+import { rulesOf } from '../../run/guard/calibrated.ts'
 import type { GraphFile } from '../graphs.ts'
 import type { Reference, ReferenceOptions } from '../reference.ts'
 import { calibrateGuard, type GuardTables, type TestedGuard } from './calibrate.ts'
-import type { DetectorChoice } from './choice.ts'
+import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
 import { guardReferences } from './entry.ts'
 import { fitGuard } from './fit.ts'
+import { checkSamples, policyOf } from './policy.ts'
 import type { Samples } from './samples.ts'
 
 export interface GuardOptions {
@@ -58,9 +61,27 @@ export async function makeGuard(
 ): Promise<Guard> {
   const { signal, onProgress } = referenceOptions
   const call: CallOptions = { signal, onProgress }
+  const policy = policyOf(options.policy)
+  const { detectors = DEFAULT_DETECTORS, band = [0, 1], room = 0, calibrate, fit } = options
+  if (!(band[0] >= 0 && band[0] < band[1] && band[1] <= 1))
+    throw refused('a band of two p-values from 0 to 1', `${band}`)
+  if (!(Number.isSafeInteger(room) && room >= 0 && room <= MAX_ROOM))
+    throw refused(`room for 0 to ${MAX_ROOM} classes`, `${room}`)
+  if (fit.count === 0 || calibrate.count === 0) throw refused('samples to fit on and others to calibrate on', 'none')
+  checkSamples(
+    calibrate.count,
+    detectors.map(({ kind }) => (kind === 'energy' ? 'both' : 'upper')),
+    policy,
+  )
   const targets = options.targets ?? [referenceOptions.reference, referenceOptions.second]
-  const fitted = await fitGuard(main, model, options, referenceOptions.reference, call)
+  const fitted = await fitGuard(main, model, { ...options, policy }, referenceOptions.reference, call)
+  // One choice may become several detectors, which takes more samples.
+  checkSamples(calibrate.count, rulesOf(fitted.entry).sides, policy)
   const references = await guardReferences(fitted.graphs, reference, referenceOptions)
   const tested = { ...fitted, references }
-  return { ...tested, calibrations: await calibrateGuard(tested, options.calibrate, targets, call) }
+  return { ...tested, calibrations: await calibrateGuard(tested, calibrate, targets, call) }
+}
+
+function refused(expected: string, got: string): HardpackError {
+  return new HardpackError('INVALID_ARGUMENT', `A guard expected ${expected}, got ${got}.`)
 }

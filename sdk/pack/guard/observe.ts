@@ -1,10 +1,11 @@
 /** Values inside a model, looked at by running it: their types and shapes, and the rows that a detector is fitted on. */
 
 import type { Target } from '../../../targets/types.ts'
-import { type CallOptions, type DType, HardpackError, messageOf } from '../../core/index.ts'
+import { type CallOptions, type DType, HardpackError, messageOf, throwIfAborted } from '../../core/index.ts'
 import { appendToFile, type Fragment, makeUntypedOutput } from '../../onnx/index.ts'
+import { filled } from '../../run/rows.ts'
 import type { GraphFile } from '../graphs.ts'
-import { batchSizeOf, runSamples, type Samples } from './samples.ts'
+import { fixedBatchOf, runSamples, type Samples } from './samples.ts'
 
 /** Fitting is no place for a runtime that rewrites a graph wrongly. */
 const OPTIMIZATION = 'basic'
@@ -32,11 +33,13 @@ export async function observe(
   const session = await target.create({ model: longer }, { optimization: OPTIMIZATION, signal })
   try {
     const [input] = inputs
-    const size = Math.min(batchSizeOf(input.shape), 2, samples.count)
-    const tensor = await samples.batch(Array.from({ length: size }, (_, i) => i))
+    const few = Array.from({ length: Math.min(2, samples.count) }, (_, i) => i)
+    const fixed = fixedBatchOf(input.shape)
+    const tensor = await samples.batch(fixed === undefined ? few : filled(few, fixed))
     const results = await session.run({ [input.name]: tensor }, { signal })
     return new Map(values.map((name) => [name, { dtype: results[name].dtype, shape: results[name].shape }]))
   } catch (error) {
+    throwIfAborted(signal)
     throw new HardpackError('UNSUPPORTED_MODEL', `The model expected to take the samples, got: ${messageOf(error)}`, {
       hint: 'Check the samples, and --preprocess.',
       cause: error,

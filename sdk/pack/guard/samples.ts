@@ -2,6 +2,7 @@
 
 import type { Session } from '../../../targets/types.ts'
 import { type CallOptions, elementCount, HardpackError, type Tensor, throwIfAborted } from '../../core/index.ts'
+import { filled } from '../../run/rows.ts'
 import type { SampleSet } from '../samples/index.ts'
 
 /** What a guard needs of a set of samples. */
@@ -10,18 +11,18 @@ export type Samples = Pick<SampleSet, 'batch' | 'classes' | 'count' | 'format' |
 /** Larger ones are hardly faster. */
 const BATCH = 64
 
-/** How many samples a graph takes at once: its first dimension, where that is fixed. */
-export function batchSizeOf(shape: readonly (number | string)[]): number {
+/** How many samples a graph takes at once, where its first dimension is fixed. */
+export function fixedBatchOf(shape: readonly (number | string)[]): number | undefined {
   const [first] = shape
-  return typeof first === 'number' ? first : BATCH
+  return typeof first === 'number' ? first : undefined
 }
 
 /**
- * Runs a session over samples, in order.
+ * Runs a session over samples, in order. A graph of a fixed batch gets the last sample again where there are too few.
  *
- * @param inputs further inputs of a batch, such as the logits of another pass
+ * @param feeds further inputs of a batch of these positions among `indices`, such as the logits of another pass
  * @returns of each output: rows as many as samples, one after another
- * @throws HardpackError `INVALID_ARGUMENT` for samples that the model does not take, and as `session.run` does.
+ * @throws HardpackError `UNSUPPORTED_MODEL` for outputs without a row a sample, and as `session.run` does.
  */
 export async function runSamples(
   session: Session,
@@ -34,28 +35,30 @@ export async function runSamples(
     onProgress,
     stage,
     feeds,
-  }: CallOptions & { stage: string; feeds?: (start: number, end: number) => Record<string, Tensor> },
+  }: CallOptions & { stage: string; feeds?: (positions: readonly number[]) => Record<string, Tensor> },
 ): Promise<Record<string, { columns: number; data: Float32Array }>> {
-  const size = batchSizeOf(session.inputs.find(({ name }) => name === input)?.shape ?? [])
+  const fixed = fixedBatchOf(session.inputs.find(({ name }) => name === input)?.shape ?? [])
+  const size = fixed ?? BATCH
   const rows: Record<string, { columns: number; data: Float32Array }> = {}
   for (let start = 0; start < indices.length; start += size) {
     throwIfAborted(signal)
     onProgress?.({ stage, done: start, total: indices.length })
-    const some = indices.slice(start, start + size)
-    const tensor = await samples.batch(some)
-    const results = await session.run({ [input]: tensor, ...feeds?.(start, start + some.length) }, { signal })
+    const wanted = Array.from({ length: Math.min(size, indices.length - start) }, (_, i) => start + i)
+    const positions = fixed === undefined ? wanted : filled(wanted, size)
+    const tensor = await samples.batch(positions.map((position) => indices[position]))
+    const results = await session.run({ [input]: tensor, ...feeds?.(positions) }, { signal })
     for (const name of outputs) {
       const { shape, data } = results[name]
-      const columns = elementCount(shape) / some.length
+      const columns = elementCount(shape) / positions.length
       if (!Number.isSafeInteger(columns)) {
         throw new HardpackError(
           'UNSUPPORTED_MODEL',
-          `Output "${name}" expected a row for each of ${some.length} samples, got the shape [${shape}].`,
+          `Output "${name}" expected a row for each of ${positions.length} samples, got the shape [${shape}].`,
           { hint: 'A guard needs a model whose outputs have one row a sample.' },
         )
       }
       rows[name] ??= { columns, data: new Float32Array(indices.length * columns) }
-      rows[name].data.set(data as Float32Array, start * columns)
+      rows[name].data.set((data as Float32Array).subarray(0, wanted.length * columns), start * columns)
     }
   }
   onProgress?.({ stage, done: indices.length, total: indices.length })

@@ -1,8 +1,9 @@
 /** The calibrations of a package as the detectors room takes them, and the one that a target uses. */
 
-import type { Calibration, CalibrationRules } from '../../../detectors/calibrate/calibration.ts'
+import { type Calibration, type CalibrationRules, levelOf } from '../../../detectors/calibrate/calibration.ts'
 import type { Combination } from '../../../detectors/calibrate/combine.ts'
-import type { GuardEntry } from '../../container/manifest.ts'
+import { acceptedScores } from '../../../detectors/calibrate/conformal.ts'
+import type { GuardEntry, GuardPolicy } from '../../container/manifest.ts'
 import { HardpackError } from '../../core/index.ts'
 
 /** The scores of clean samples in a calibration, ascending. */
@@ -64,4 +65,31 @@ function checkAscending(table: Float32Array): void {
     }
     last = score
   }
+}
+
+/** What a policy means on a calibration. */
+export interface Levels {
+  /** P-values of all detectors together up to which an input is flagged, and rejected. */
+  readonly flag: number
+  readonly reject: number
+  /** Of each detector: the scores that it would not have flagged alone. */
+  readonly accepted: readonly { readonly low: number; readonly high: number }[]
+}
+
+/**
+ * The levels of a policy.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT` for a rate that the calibration cannot give.
+ */
+export function levelsOf(calibration: Calibration, { flag, reject, confidence }: GuardPolicy): Levels {
+  const level = (rate: number): number => levelOf(calibration, rate, confidence || undefined).level
+  const { tables, sides } = calibration
+  const accepted = tables.map((table, i) => acceptedScores(table, largestRank(flag, table.length), sides[i]))
+  return { flag: level(flag), reject: level(reject), accepted }
+}
+
+/** The largest k with k / (n + 1) ≤ α, compared as the p-values are: 0.29 · 100 is below 29. */
+function largestRank(alpha: number, n: number): number {
+  const rank = Math.round(alpha * (n + 1))
+  return rank / (n + 1) <= alpha ? rank : rank - 1
 }

@@ -3,18 +3,18 @@
  * detector that fails, or that gives no finite score, makes the verdict `indeterminate`.
  */
 
-import { type Calibration, calibrate, judge, levelOf, runsTier } from '../../../detectors/calibrate/calibration.ts'
-import { acceptedScores } from '../../../detectors/calibrate/conformal.ts'
-import { type DriftStatus, importMonitor, type Monitor, observe, startMonitor } from '../../../detectors/monitor.ts'
+import { type Calibration, calibrate, judge, runsTier } from '../../../detectors/calibrate/calibration.ts'
+import { type DriftStatus, type Monitor, observe, startMonitor } from '../../../detectors/monitor.ts'
 import type { GuardEntry, GuardPolicy, ValueEntry } from '../../container/manifest.ts'
 import { HardpackError, messageOf, type Tensor, throwIfAborted, toHex } from '../../core/index.ts'
 import { feedsOf, type InputValue } from '../feeds.ts'
 import type { Started } from '../self-test.ts'
-import { type CalibrationTables, calibrationFor, rulesOf } from './calibrated.ts'
-import { importLearned, type LearnedState, type Learning, learnClass, learnedState, startLearning } from './learning.ts'
+import { type CalibrationTables, calibrationFor, type Levels, levelsOf, rulesOf } from './calibrated.ts'
+import { importLearned, type Learning, learnClass, learnedState, startLearning } from './learning.ts'
 import { runPasses, type Scored } from './passes.ts'
 import { tighten, withholds } from './policy.ts'
 import { ROOM_FEATURES } from './room.ts'
+import { type GuardState, restore } from './state.ts'
 import { type Action, gravest, type Reason, type Verdict } from './verdict.ts'
 
 /** What `open` knows about the guard of a package. */
@@ -28,6 +28,8 @@ export interface GuardFacts {
   readonly outputs: readonly ValueEntry[]
   readonly manifestDigest: Uint8Array
 }
+
+export type { GuardState } from './state.ts'
 
 export interface GuardReport {
   readonly detectors: readonly {
@@ -47,19 +49,6 @@ export interface GuardReport {
   readonly degraded?: string
 }
 
-/** What a device has learned; plain data, for `JSON.stringify`. */
-export interface GuardState {
-  /** The package and the target that it belongs to. */
-  readonly manifest: string
-  readonly target: string
-  readonly flag: number
-  readonly tables: readonly (readonly number[])[]
-  readonly combined: readonly number[]
-  readonly monitor: Monitor
-  /** The detector with the classes that were added. */
-  readonly learned?: LearnedState
-}
-
 /** Fewer trusted frames say too little about the rare scores that decide. */
 const FEWEST_FRAMES = 200
 
@@ -74,6 +63,7 @@ export class Guard {
   readonly #started: Started
   #policy: GuardPolicy
   #calibration: Calibration
+  #levels: Levels
   #degraded: string | undefined
   #monitor: Monitor
   #learning: Learning | undefined
@@ -85,12 +75,11 @@ export class Guard {
     this.#policy = facts.policy
     const { calibration, degraded } = calibrationFor(facts.entry, facts.tables, started.target.name)
     this.#calibration = calibration
+    this.#levels = levelsOf(calibration, facts.policy)
     this.#degraded = degraded
     this.#monitor = startMonitor(samplesOf(calibration))
     const { room } = facts.entry
     this.#learning = room && startLearning(room, facts.learning)
-    // An α that the calibration cannot give is refused now, not at the first input.
-    this.#levels()
   }
 
   /**
@@ -225,61 +214,36 @@ export class Guard {
       tables: tables.map((table) => [...table]),
       combined: [...combined],
       monitor: this.#monitor,
+      recalibrated: this.#recalibrated,
+      ...(this.#degraded === undefined ? {} : { degraded: this.#degraded }),
       ...(this.#learning ? { learned: learnedState(this.#learning) } : {}),
     }
   }
 
   /**
-   * Takes what `export` gave.
+   * Takes what `export` gave. It is the app's own data, which nothing signs: whoever can change it can calm the guard.
    *
-   * @throws HardpackError `INVALID_ARGUMENT` for the state of another package or target, or one that is none.
+   * @throws HardpackError `INVALID_ARGUMENT` for the state of another package or target, or one that is none; `LIMIT_EXCEEDED`
+   *   for one with more classes than there is room for.
    */
   import(state: GuardState): void {
-    const { manifest, target, flag, tables, combined, monitor } = state
-    const mine = { manifest: toHex(this.#facts.manifestDigest), target: this.#started.target.name }
-    if (manifest !== mine.manifest || target !== mine.target) {
-      throw new HardpackError(
-        'INVALID_ARGUMENT',
-        `The guard expected what was learned by this package on ${mine.target}, got that of another package or target.`,
-        { hint: 'Recalibrate.' },
-      )
-    }
-    const policy = tighten(this.#facts.policy, { flag })
-    const rules = rulesOf(this.#facts.entry)
-    const learned = { tables: tables.map((table) => Float32Array.from(table)), combined: Float32Array.from(combined) }
-    const { calibration } = calibrationFor(
-      {
-        ...this.#facts.entry,
-        calibrations: [{ targets: [mine.target], tables: [], combined: { count: 0, ranges: [] } }],
-      },
-      [learned],
-      mine.target,
-    )
-    if (learned.tables.length !== rules.sides.length) {
-      throw new HardpackError(
-        'INVALID_ARGUMENT',
-        `The guard expected ${rules.sides.length} tables, got ${learned.tables.length}.`,
-        { hint: 'Recalibrate.' },
-      )
-    }
-    const watched = importMonitor(monitor)
+    const owner = { manifest: toHex(this.#facts.manifestDigest), target: this.#started.target.name }
+    const { calibration, monitor } = restore(state, owner, rulesOf(this.#facts.entry))
+    const { policy } = this.#facts
+    // What the app tightened since then stays tightened.
+    const tightened = tighten(policy, { flag: Math.max(state.flag, policy.flag) })
     const learning = this.#learning && state.learned && importLearned(this.#learning, state.learned)
-    this.#use(calibration, policy)
-    this.#monitor = watched
+    this.#use(calibration, tightened)
+    this.#recalibrated = state.recalibrated
+    this.#degraded = state.degraded
+    this.#monitor = monitor
     this.#learning = learning ?? this.#learning
   }
 
   #use(calibration: Calibration, policy: GuardPolicy): void {
-    const before = { calibration: this.#calibration, policy: this.#policy }
+    this.#levels = levelsOf(calibration, policy)
     this.#calibration = calibration
     this.#policy = policy
-    try {
-      this.#levels()
-    } catch (error) {
-      this.#calibration = before.calibration
-      this.#policy = before.policy
-      throw error
-    }
     this.#recalibrated = true
     this.#degraded = undefined
     this.#monitor = startMonitor(samplesOf(calibration))
@@ -306,29 +270,29 @@ export class Guard {
     }
   }
 
-  #levels(): { flag: number; reject: number } {
-    const { flag, reject, confidence } = this.#policy
-    const level = (rate: number): number => levelOf(this.#calibration, rate, confidence || undefined).level
-    return { flag: level(flag), reject: level(reject) }
-  }
-
   #verdict({ scores, failure }: Scored, sample: number): Verdict {
     const { flag: alpha } = this.#policy
     const own = scores.map((column) => column[sample])
     let p: number
     let reasons: readonly Reason[]
     try {
-      if (failure) throw new HardpackError('TARGET_FAILED', failure)
       const judged = judge(this.#calibration, own)
       p = judged.p
       this.#monitor = observe(this.#monitor, judged.mid)
       reasons = this.#reasons(own, judged.perDetector)
     } catch (error) {
       const withheld = withholds(this.#policy, 'indeterminate')
-      return { action: 'indeterminate', p: Number.NaN, alpha, reasons: [], withheld, degraded: messageOf(error) }
+      return {
+        action: 'indeterminate',
+        p: Number.NaN,
+        alpha,
+        reasons: [],
+        withheld,
+        degraded: failure ?? messageOf(error),
+      }
     }
-    const levels = this.#levels()
-    const action: Action = p <= levels.reject ? 'reject' : p <= levels.flag ? 'flag' : 'accept'
+    const { flag, reject } = this.#levels
+    const action: Action = p <= reject ? 'reject' : p <= flag ? 'flag' : 'accept'
     const withheld = withholds(this.#policy, action)
     return {
       action,
@@ -341,13 +305,12 @@ export class Guard {
   }
 
   #reasons(scores: readonly number[], p: Float64Array): Reason[] {
-    const { tables, sides } = this.#calibration
+    const { accepted } = this.#levels
     return this.#facts.entry.detectors
       .map(({ name }, i) => {
-        const rank = Math.floor(this.#policy.flag * (tables[i].length + 1))
-        const { low, high } = acceptedScores(tables[i], rank, sides[i])
+        const { low, high } = accepted[i]
         const below = scores[i] - low < high - scores[i]
-        return { detector: name, score: scores[i], p: p[i], threshold: sides[i] === 'both' && below ? low : high }
+        return { detector: name, score: scores[i], p: p[i], threshold: below ? low : high }
       })
       .filter((reason) => !Number.isNaN(reason.p))
       .sort((a, b) => a.p - b.p)

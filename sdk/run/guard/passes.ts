@@ -6,7 +6,8 @@
 import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Feeds, Session } from '../../../targets/types.ts'
 import type { GuardEntry } from '../../container/manifest.ts'
-import { byteLength, elementCount, HardpackError, messageOf, type Tensor } from '../../core/index.ts'
+import { elementCount, HardpackError, messageOf, type Tensor } from '../../core/index.ts'
+import { rowsOf } from '../rows.ts'
 
 export interface Scored {
   /** Of the first pass: those of the model, and those of the guard. */
@@ -14,7 +15,7 @@ export interface Scored {
   readonly samples: number
   /** One list for each detector, a score for each sample. */
   readonly scores: readonly Float64Array[]
-  /** Why a tier has no scores, where it failed. */
+  /** Why a tier has no scores, where one failed; samples that need none of it can be judged all the same. */
   readonly failure?: string
 }
 
@@ -38,44 +39,50 @@ export async function runPasses(
   const outputs = await sessions[0].run({ ...feeds, ...own }, { signal })
   const samples = elementCount(outputs[detectors.find(({ tier }) => tier === 0)!.score].shape)
   const scores = detectors.map(() => new Float64Array(samples).fill(Number.NaN))
-  const take = (tier: number, results: Readonly<Record<string, Tensor>>, rows: readonly number[]): void => {
+  /** @param ran the samples that the results are of, in order */
+  const take = (
+    tier: number,
+    results: Readonly<Record<string, Tensor>>,
+    ran: readonly number[],
+    wanted = ran,
+  ): void => {
     for (const [index, detector] of detectors.entries()) {
       if (detector.tier !== tier) continue
       const { data } = results[detector.score]
-      for (const [k, row] of rows.entries()) scores[index][row] = Number(data[k])
+      for (const sample of wanted) scores[index][sample] = Number(data[ran.indexOf(sample)])
     }
   }
   const all = Array.from({ length: samples }, (_, i) => i)
   take(0, outputs, all)
+  let failure: string | undefined
   for (const tier of tiers.keys()) {
     if (tier === 0) continue
-    const rows = all.filter((sample) => needs(tier, scores, sample))
-    if (rows.length === 0) continue
+    const wanted = all.filter((sample) => needs(tier, scores, sample))
+    if (wanted.length === 0) continue
     try {
-      const some = rowsOf({ ...feeds, [LOGITS_INPUT]: outputs[logits] }, rows, samples)
-      take(tier, await sessions[tier].run(some, { signal }), rows)
+      const whole = { ...feeds, [LOGITS_INPUT]: outputs[logits] }
+      // A graph of a fixed batch takes all samples or none.
+      const ran = isFixed(sessions[tier], whole) ? all : wanted
+      take(tier, await sessions[tier].run(someOf(whole, ran, samples), { signal }), ran, wanted)
     } catch (error) {
       if (error instanceof HardpackError && PASSED_ON.has(error.code)) throw error
-      return { outputs, samples, scores, failure: `Tier ${tier} of the guard failed: ${messageOf(error)}` }
+      failure ??= `Tier ${tier} of the guard failed: ${messageOf(error)}`
     }
   }
-  return { outputs, samples, scores }
+  return { outputs, samples, scores, failure }
 }
 
 /** Errors of the call, not of the tier. */
 const PASSED_ON: ReadonlySet<string> = new Set(['ABORTED', 'BUSY', 'CLOSED'])
 
-/** Some rows of a batch. */
-function rowsOf(feeds: Feeds, rows: readonly number[], samples: number): Record<string, Tensor> {
-  if (rows.length === samples) return { ...feeds }
+function isFixed({ inputs }: Session, feeds: Feeds): boolean {
+  return inputs.some(({ name, shape }) => name in feeds && typeof shape[0] === 'number')
+}
+
+/** Some samples of a batch. */
+function someOf(feeds: Feeds, rows: readonly number[], samples: number): Feeds {
+  if (rows.length === samples) return feeds
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, tensor]) => {
-      const { dtype, shape, data } = tensor
-      if (shape[0] !== samples) return [name, tensor]
-      const row = byteLength(dtype, elementCount(shape) / samples) / data.BYTES_PER_ELEMENT
-      const some = data.slice(0, row * rows.length)
-      for (const [k, from] of rows.entries()) some.set(data.subarray(row * from, row * (from + 1)) as never, row * k)
-      return [name, { dtype, shape: [rows.length, ...shape.slice(1)], data: some }]
-    }),
+    Object.entries(feeds).map(([name, tensor]) => [name, tensor.shape[0] === samples ? rowsOf(tensor, rows) : tensor]),
   )
 }

@@ -25,7 +25,7 @@ export interface PolicyOptions {
 export function tighten(policy: GuardPolicy, options: PolicyOptions = {}): GuardPolicy {
   const rate = (key: 'flag' | 'reject'): number => {
     const value = options[key] ?? policy[key]
-    if (value >= policy[key] && value < 1) return value
+    if (typeof value === 'number' && value >= policy[key] && value < 1) return value
     throw tooLoose(key, `a rate from ${policy[key]} to less than 1`, value)
   }
   const withhold = options.withhold ?? policy.withhold
