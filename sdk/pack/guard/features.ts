@@ -48,12 +48,12 @@ export async function tapModel(
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'hardpack' })
   const found: FlatLogits = { ...logits, flat: observed.get(logits.value)?.shape.length === 2 }
   const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
-  const values = { logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, dtypes) }
+  const tapped = { logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, dtypes) }
   return {
     fragment,
     tapping: { nodes: [...fragment.nodes], initializers: [...fragment.initializers] },
     taps,
-    ...values,
+    ...tapped,
   }
 }
 

@@ -115,11 +115,11 @@ async function fitCounts(
     const rows = Array.from({ length: Math.min(COUNTED, samples.count) }, (_, i) => i)
     const [input] = main.inputs
     // The graph does not look at the logits.
-    const feeds = (start: number, end: number): Record<string, Tensor> => {
+    const feeds = (positions: readonly number[]): Record<string, Tensor> => {
       const wanted = session.inputs.find(({ name }) => name === LOGITS_INPUT)
       const columns = Number(wanted?.shape[1] ?? 0)
-      const data = new Float32Array((end - start) * columns)
-      return wanted ? { [LOGITS_INPUT]: { dtype: 'float32', shape: [end - start, columns], data } } : {}
+      const data = new Float32Array(positions.length * columns)
+      return wanted ? { [LOGITS_INPUT]: { dtype: 'float32', shape: [positions.length, columns], data } } : {}
     }
     const stage = 'counts of BEYOND'
     const { similarity } = await runSamples(session, input.name, samples, rows, ['similarity'], {
