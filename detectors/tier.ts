@@ -14,6 +14,7 @@ import {
   openBatch,
   opsetOf,
   signatureOf,
+  type ValueInfoProto,
 } from '../sdk/onnx/index.ts'
 import { type ClassifierOutput, LEAST_PROBABILITY } from './class-probabilities.ts'
 import { LOGITS_INPUT, SCORE_OUTPUT } from './tier-names.ts'
@@ -107,8 +108,8 @@ export interface Tier {
   readonly classes: Classes
   /** Puts a model behind what the fragment has by now. */
   embed(model: Model, prefix: string, inputs: Record<string, string>, outputs: readonly string[]): string[]
-  /** The finished graph. */
-  finish(score: string): Model
+  /** The finished graph: its one output is `score` [n], unless another is told. */
+  finish(value: string, output?: ValueInfoProto): Model
 }
 
 /**
@@ -126,7 +127,7 @@ export function startTier(what: string, protectedModel: Model, output?: ClassOut
   const graph = makeGraph('tier', {
     nodes: [],
     inputs: [...(image ? [image] : []), makeValue(LOGITS_INPUT, 'float32', ['n', classes.count])],
-    outputs: [makeValue(SCORE_OUTPUT, 'float32', ['n'])],
+    outputs: [],
   })
   const model = makeModel(graph, {
     irVersion: Math.max(4, Number(protectedModel.irVersion)),
@@ -149,9 +150,10 @@ export function startTier(what: string, protectedModel: Model, output?: ClassOut
       const names = embed(model, inner, { prefix, inputs, outputs })
       return outputs.map((name) => names[name])
     },
-    finish(score) {
-      fragment.node('Identity', [score], {}, SCORE_OUTPUT)
+    finish(value, output = makeValue(SCORE_OUTPUT, 'float32', ['n'])) {
+      fragment.node('Identity', [value], {}, output.name)
       flush()
+      graph.output.push(output)
       return model
     },
   }

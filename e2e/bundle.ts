@@ -16,9 +16,12 @@ export const BUNDLE = { bundle: true, minify: true, format: 'esm', target: 'es20
 export interface BundleSizes {
   /** Modules of the app's bundle. */
   readonly inputs: readonly string[]
-  /** Bytes, gzipped, of the app's bundle and of the worker without ONNX Runtime's JavaScript. */
+  /** Bytes, gzipped, of what the app's page loads at first, and of the worker without ONNX Runtime's JavaScript. */
   readonly app: number
   readonly worker: number
+  /** Bytes, gzipped, of what a page loads when a package has a guard, and when it decodes in several threads. */
+  readonly guard: number
+  readonly threads: number
   /** Bytes, gzipped, of the script of the decoding workers, which only large packages load. */
   readonly decoder: number
   /** Bytes, gzipped, of ONNX Runtime: its JavaScript in the worker, its glue and its WebAssembly. */
@@ -53,9 +56,13 @@ export async function bundleSizes(): Promise<BundleSizes> {
     }
     const own = size(worker.outputFiles, /worker\.js$/)
     const shipped = [/hardpack\/worker-.*\.js$/, /hardpack\/ort-.*\.mjs$/, /hardpack\/ort-.*\.wasm$/]
+    const loaded = (has: RegExp): number => gzippedSize(app, chunksOf(app.metafile, has))
+    const [main] = chunksOf(app.metafile, /\/app\.js$/)
     return {
       inputs: Object.keys(app.metafile.inputs),
-      app: size(app.outputFiles, /app\.js$/),
+      app: gzippedSize(app, staticallyImported(app.metafile, main)),
+      guard: loaded(/run\/guard\/guard\.js$/),
+      threads: loaded(/pool\/pool\.js$/),
       worker: own,
       decoder: size(app.outputFiles, /hardpack\/decode-.*\.js$/),
       runtime: shipped.reduce((sum, name) => sum + size(app.outputFiles, name), 0) - own,
@@ -65,9 +72,35 @@ export async function bundleSizes(): Promise<BundleSizes> {
   }
 }
 
+type Bundled = Awaited<ReturnType<typeof bundle>>
+
+/** The outputs that hold a module. */
+function chunksOf({ outputs }: esbuild.Metafile, module: RegExp): string[] {
+  return Object.keys(outputs).filter((path) => Object.keys(outputs[path].inputs).some((input) => module.test(input)))
+}
+
+/** An output, and what it cannot run without. */
+function staticallyImported({ outputs }: esbuild.Metafile, path: string, seen = new Set<string>()): string[] {
+  if (seen.has(path)) return []
+  seen.add(path)
+  for (const { path: other, kind } of outputs[path].imports) {
+    if (kind === 'import-statement' && outputs[other]) staticallyImported({ inputs: {}, outputs }, other, seen)
+  }
+  return [...seen]
+}
+
+function gzippedSize({ outputFiles, metafile }: Bundled, paths: readonly string[]): number {
+  return paths.reduce((sum, path) => {
+    const file = outputFiles.find((output) => output.path.endsWith(path.replace(/^.*\//, '/')))
+    if (!file || !metafile.outputs[path]) throw new Error(`no output file ${path}`)
+    return sum + gzipSync(file.contents, { level: 9 }).length
+  }, 0)
+}
+
 function bundle(entry: string, plugins: esbuild.Plugin[], external: string[] = []) {
   return esbuild.build({
     ...BUNDLE,
+    splitting: true,
     entryPoints: [entry],
     outdir: join(HERE, 'unwritten'),
     write: false,

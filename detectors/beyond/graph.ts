@@ -76,11 +76,10 @@ export function beyondGraph(model: Model, options: BeyondOptions): Model {
   }
   const cosine = cosineNodes(fragment, passes, k)
   if (rule.rule === 'counts') {
-    const labels = fragment.reduce('ReduceSum', agreementNodes(tier, passes, k), [1])
+    const kept = fragment.reduce('ReduceSum', agreementNodes(tier, passes, k), [1])
     const below = fragment.cast(fragment.node('Less', [cosine, fragment.scalar(rule.similarity)]), 'float32')
     const similar = fragment.node('Sub', [fragment.scalar(k), fragment.reduce('ReduceSum', below, [1])])
-    const least = fragment.node('Min', [times(labels, 1 / rule.labels), times(similar, 1 / rule.similar)])
-    return tier.finish(fragment.node('Neg', [least]))
+    return tier.finish(times(fragment.node('Min', [kept, similar]), -1 / k))
   }
   const label = fragment.unsqueeze(oneHotNodes(fragment, LOGITS_INPUT, classes.count), [1])
   const logits = fragment.reshape(passes.outputs, [-1, k, classes.count])
@@ -91,22 +90,16 @@ export function beyondGraph(model: Model, options: BeyondOptions): Model {
 }
 
 /**
- * What the counts are made of, for `fitBeyondCounts`: the same inputs, and the outputs `agreement` and `similarity`,
- * float32 [n, k] each.
+ * The cosines of neighbours' representations, for `fitBeyondCounts`: the protected model's inputs and `hardpack.logits`
+ * (which it does not need), and the output `similarity`, float32 [n, k].
  *
  * @throws HardpackError what `beyondGraph` throws
  */
-export function beyondSignalsGraph(model: Model, options: Omit<BeyondOptions, 'rule'>): Model {
+export function beyondSimilarityGraph(model: Model, options: Omit<BeyondOptions, 'rule'>): Model {
   const k = options.augmentations.neighbours.length
   const tier = startTier(BEYOND, model, options.output)
-  const passes = passNodes(tier, model, options, true)
-  const { fragment } = tier
-  fragment.node('Identity', [cosineNodes(fragment, passes, k)], {}, 'similarity')
-  const finished = tier.finish(fragment.node('Identity', [agreementNodes(tier, passes, k)], {}, 'agreement'))
-  const { graph } = finished
-  graph.node = graph.node.filter(({ output }) => output[0] !== 'score')
-  graph.output = ['agreement', 'similarity'].map((name) => makeValue(name, 'float32', ['n', k]))
-  return finished
+  const cosine = cosineNodes(tier.fragment, passNodes(tier, model, options, true), k)
+  return tier.finish(cosine, makeValue('similarity', 'float32', ['n', k]))
 }
 
 interface Passes {

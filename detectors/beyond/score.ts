@@ -5,8 +5,8 @@
  * model.
  *
  * - `counts`, the paper's rule (section 3.2): how many neighbours keep the label, and how many have a representation with
- *   a cosine of at least a threshold. An image is flagged when either count falls below its own threshold; the score
- *   passes −1 exactly then.
+ *   a cosine of at least a threshold; flagged when either is too few. The score is minus the smaller share of the two, so
+ *   one threshold on it, which calibration sets, is the same threshold on both counts.
  * - `fused`, the official code's: s_i = α·cos(onehot(label), logits(x_i)) + (1 − α)·cos(r(x), r(x_i)), and of these an
  *   order statistic, the 20th largest of 50.
  * - `divergence`: the mean Jeffreys divergence, in bits, between the class distribution of the protected model and the
@@ -19,12 +19,8 @@ import { checkFeatures, type Features } from '../features.ts'
 
 export interface CountsRule {
   readonly rule: 'counts'
-  /** A neighbour counts as similar from this cosine on. */
+  /** A neighbour counts as similar from this cosine on; `fitBeyondCounts` finds it. */
   readonly similarity: number
-  /** Flagged when fewer neighbours keep the label. */
-  readonly labels: number
-  /** Flagged when fewer neighbours are similar. */
-  readonly similar: number
 }
 
 export interface FusedRule {
@@ -62,7 +58,7 @@ const refuse = (expected: string, got: string, hint?: string): never => {
 export const LEAST_NORM = 1e-12
 
 /** The rule with its defaults for k neighbours. */
-export function checkRule(rule: BeyondRule, k: number): Required<CountsRule> | Required<FusedRule> | DivergenceRule {
+export function checkRule(rule: BeyondRule, k: number): CountsRule | Required<FusedRule> | DivergenceRule {
   if (rule.rule === 'divergence') return rule
   if (rule.rule === 'fused') {
     const { alpha = 0.8, order = Math.max(1, Math.round(0.4 * k)) } = rule
@@ -71,11 +67,7 @@ export function checkRule(rule: BeyondRule, k: number): Required<CountsRule> | R
     return { rule: 'fused', alpha, order }
   }
   if (rule.rule !== 'counts') return refuse('"counts", "fused" or "divergence"', `"${(rule as { rule: string }).rule}"`)
-  const { similarity, labels, similar } = rule
-  if (!(similarity >= -1 && similarity <= 1)) refuse('a cosine from −1 to 1', `${similarity}`)
-  for (const count of [labels, similar]) {
-    if (!(count > 0 && count <= k)) refuse(`counts above 0 and up to ${k}`, `${count}`)
-  }
+  if (!(rule.similarity >= -1 && rule.similarity <= 1)) refuse('a cosine from −1 to 1', `${rule.similarity}`)
   return rule
 }
 
@@ -120,25 +112,6 @@ function similarities({ representations, neighbourRepresentations }: BeyondSigna
 }
 
 /**
- * What the counts are made of, for `fitBeyondCounts`.
- *
- * @returns n × k each: 1 where a neighbour keeps the label, and the cosine of its representation
- * @throws HardpackError `INVALID_ARGUMENT` for sizes that do not fit, missing representations, and NaN.
- */
-export function beyondSignals(signals: BeyondSignals): { agreement: Features; similarity: Features } {
-  const checked = check(signals)
-  const { n, k } = checked
-  const labels = labelsOf(signals.outputs)
-  const kept = Float32Array.from(labelsOf(signals.neighbours), (label, i) =>
-    Number(label === labels[Math.floor(i / k)]),
-  )
-  return {
-    agreement: { rows: n, columns: k, data: kept },
-    similarity: { rows: n, columns: k, data: Float32Array.from(similarities(signals, checked)) },
-  }
-}
-
-/**
  * The score of each sample: what `beyondGraph` computes on a device.
  *
  * @returns n scores; higher means stranger
@@ -161,18 +134,18 @@ export function scoreBeyond(signals: BeyondSignals, rule: BeyondRule): Float64Ar
       return nats / k / Math.LN2
     })
   }
+  const cosine = similarities(signals, checked)
+  const labels = labelsOf(signals.outputs)
   if (settled.rule === 'counts') {
-    const { agreement, similarity } = beyondSignals(signals)
+    const theirs = labelsOf(signals.neighbours)
     return Float64Array.from({ length: n }, (_, row) => {
-      const own = ({ data }: Features): Float32Array => data.subarray(row * k, (row + 1) * k)
-      const labels = own(agreement).reduce((sum, value) => sum + value, 0)
-      const similar = own(similarity).filter((value) => value >= settled.similarity).length
-      return -Math.min(labels / settled.labels, similar / settled.similar)
+      const [from, to] = [row * k, (row + 1) * k]
+      const kept = theirs.slice(from, to).filter((label) => label === labels[row]).length
+      const similar = cosine.subarray(from, to).filter((value) => value >= settled.similarity).length
+      return -Math.min(kept, similar) / k
     })
   }
   const { alpha, order } = settled
-  const cosine = similarities(signals, checked)
-  const labels = labelsOf(signals.outputs)
   const { data } = signals.neighbours
   return Float64Array.from({ length: n }, (_, row) => {
     const fused = Array.from({ length: k }, (_, j) => {
@@ -186,36 +159,20 @@ export function scoreBeyond(signals: BeyondSignals, rule: BeyondRule): Float64Ar
 }
 
 /**
- * Thresholds of the two counts from clean samples: the cosine that all but a share of neighbours reach, then for each
- * count the largest threshold under which at most half of the false alarms fall.
+ * The cosine from which on a neighbour counts as similar: all but a share of the neighbours of clean samples reach it.
  *
- * @param agreement of clean samples, n × k, from `beyondSignals` or the outputs of `beyondSignalsGraph`
- * @param similarity of the same samples
- * @param falseAlarms share of clean samples that may be flagged, 0 to 1; 0.05 unless told
- * @throws HardpackError `INVALID_ARGUMENT` for sizes that differ, and a share that is none.
+ * @param similarity cosines of clean samples, n × k: the output of `beyondSimilarityGraph`
+ * @param below that share, 0 to 1; 0.1 unless told
+ * @throws HardpackError `INVALID_ARGUMENT` for no samples, NaN, and a share that is none.
  * @example
- * const rule = fitBeyondCounts(agreement, similarity, 0.05)
+ * const rule = fitBeyondCounts({ rows: 1, columns: 4, data: Float32Array.of(0.5, 0.7, 0.8, 0.9) }, 0.25) // similarity 0.6
  */
-export function fitBeyondCounts(agreement: Features, similarity: Features, falseAlarms = 0.05): CountsRule {
-  checkFeatures('BEYOND agreement', agreement)
-  checkFeatures('BEYOND similarity', similarity, agreement.columns)
-  const { rows, columns: k } = agreement
-  if (similarity.rows !== rows) refuse(`similarity of ${rows} samples`, `${similarity.rows}`)
-  if (!(falseAlarms > 0 && falseAlarms < 1)) refuse('a share of false alarms between 0 and 1', `${falseAlarms}`)
+export function fitBeyondCounts(similarity: Features, below = 0.1): CountsRule {
+  checkFeatures('BEYOND similarity', similarity)
+  if (!(below > 0 && below < 1)) refuse('a share between 0 and 1', `${below}`)
   const ascending = Float32Array.from(similarity.data).sort()
-  const at = Math.floor(falseAlarms * rows * k)
-  // Between two samples: no sample of these lies on the threshold, where rounding would decide.
-  const cosine = (ascending[Math.max(0, at - 1)] + ascending[at]) / 2
-  const countsOf = ({ data }: Features, keeps: (value: number) => boolean): number[] =>
-    Array.from({ length: rows }, (_, row) => data.subarray(row * k, (row + 1) * k).filter(keeps).length)
-  const threshold = (counts: number[]): number => {
-    const sorted = counts.sort((a, b) => a - b)
-    return Math.max(1, sorted[Math.floor((falseAlarms / 2) * rows)])
-  }
-  return {
-    rule: 'counts',
-    similarity: cosine,
-    labels: threshold(countsOf(agreement, (value) => value > 0.5)),
-    similar: threshold(countsOf(similarity, (value) => value >= cosine)),
-  }
+  const at = Math.floor(below * ascending.length)
+  // Between two of them, so that rounding decides for none.
+  const middle = (ascending[Math.max(0, at - 1)] + ascending[at]) / 2
+  return { rule: 'counts', similarity: Math.min(1, Math.max(-1, middle)) }
 }

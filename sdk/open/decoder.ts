@@ -1,7 +1,7 @@
 /** Which decoder a package gets: one in this thread, or several in threads of their own where they pay. */
 
 import { bestDecoder } from '../../compress/decode.ts'
-import { DecoderPool, type Workers } from '../../compress/pool/pool.ts'
+import type { Workers } from '../../compress/pool/pool.ts'
 import type { Decoder } from '../../compress/types.ts'
 import type { Manifest } from '../container/manifest.ts'
 import { HardpackError } from '../core/index.ts'
@@ -35,6 +35,8 @@ export async function withDecoder<T>(
 ): Promise<T> {
   const threads = threadsOf(manifest, options, workers)
   if (!workers || threads < 2) return use(await bestDecoder())
+  // A page that never decodes in threads need not load it.
+  const { DecoderPool } = await import('../../compress/pool/pool.ts')
   const pool = new DecoderPool(workers, threads)
   try {
     return await use(pool)

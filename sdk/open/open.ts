@@ -5,7 +5,7 @@ import type { Workers } from '../../compress/pool/pool.ts'
 import type { Target } from '../../targets/types.ts'
 import { limitsOf } from '../container/limits.ts'
 import { blobSource, bytesSource, type CallOptions, HardpackError, type Source, toHex } from '../core/index.ts'
-import { type PolicyOptions, tighten } from '../run/guard/policy.ts'
+import type { PolicyOptions } from '../run/guard/policy.ts'
 import { Model } from '../run/model.ts'
 import { type Attempt, start } from '../run/self-test.ts'
 import type { ThreadOptions } from './decoder.ts'
@@ -79,7 +79,8 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
     for (const close of closers) close()
   })
   const attempts: Attempt[] = []
-  const policy = manifest.guard && tighten(manifest.guard.policy, options.guard)
+  const guarding = manifest.guard && { entry: manifest.guard, ...(await import('../run/guard/guard.ts')) }
+  const policy = guarding?.tighten(guarding.entry.policy, options.guard)
   const started = await start(passes, options.targets, attempts, options)
   const facts = {
     name: manifest.name,
@@ -91,12 +92,12 @@ export async function openWith(workers: Workers, input: PackageInput, options: O
     attempts,
     decoder,
   }
-  if (!manifest.guard || !policy) return new Model(facts, started)
+  if (!guarding || !policy) return new Model(facts, started)
   const { inputs, outputs } = graph
-  const guardFacts = { entry: manifest.guard, policy, tables, learning, inputs, outputs, manifestDigest }
+  const { entry, Guard } = guarding
   try {
-    const { Guard } = await import('../run/guard/guard.ts')
-    return new Model(facts, started, new Guard(guardFacts, started))
+    const guard = new Guard({ entry, policy, tables, learning, inputs, outputs, manifestDigest }, started)
+    return new Model(facts, started, guard)
   } catch (error) {
     await Promise.all(started.sessions.map((session) => session.close()))
     throw error

@@ -11,7 +11,7 @@ export interface DetectionRow {
   readonly auroc: number
   readonly low: number
   readonly high: number
-  /** Clean images that pass, in percent, where 95 % of the set is found. */
+  /** Share of the set that is found, in percent, where 95 % of the clean images pass (Lee et al. 2018: clean is positive). */
   readonly tnrAtTpr95: number
   /** Share of the set with p ≤ 0.05, in percent. */
   readonly detected: number
@@ -23,11 +23,7 @@ const FLAGGED = 0.05
 export function detectionOf(set: string, clean: Scored, other: Scored): DetectionRow[] {
   const row = (detector: string, negatives: Float64Array, positives: Float64Array, p: Float64Array): DetectionRow => {
     const area: Auroc = auroc(negatives, positives)
-    // The set takes the part of what passes: 95 % of it are to be found, and clean images to lie below.
-    const { rate } = tnrAtTpr(
-      positives.map((score) => -score),
-      negatives.map((score) => -score),
-    )
+    const { rate } = tnrAtTpr(negatives, positives)
     return {
       set,
       images: positives.length,

@@ -5,6 +5,10 @@ import { HardpackError } from '../../core/index.ts'
 export const MAHALANOBIS_VARIANTS = ['concat', 'last-layer', 'per-layer', 'relative', 'normalised'] as const
 export type MahalanobisVariant = (typeof MAHALANOBIS_VARIANTS)[number]
 
+/** BEYOND: the divergence of class probabilities, the paper's two counts, or the official code's order statistic. */
+export const BEYOND_RULES = ['divergence', 'counts', 'fused'] as const
+export type BeyondRuleName = (typeof BEYOND_RULES)[number]
+
 export type DetectorChoice =
   | { readonly kind: 'max-softmax' }
   | { readonly kind: 'energy' }
@@ -27,7 +31,7 @@ export type DetectorChoice =
       readonly encoder?: Uint8Array
       readonly representation?: string
       readonly preset?: 'mild' | 'paper'
-      readonly rule?: 'fused' | 'counts'
+      readonly rule?: BeyondRuleName
     }
 
 export const DETECTOR_KINDS = [
@@ -73,8 +77,10 @@ function parseChoice(name: string, { second, encoder, preset, rank, range }: Cho
     if (!known) throw refused(`a variant of Mahalanobis (${MAHALANOBIS_VARIANTS.join(', ')}), got "${variant}"`)
     return { kind, variant: known, rank }
   }
-  if (kind === 'beyond' && (variant === undefined || variant === 'fused' || variant === 'counts')) {
-    return { kind, encoder, preset, rule: variant }
+  if (kind === 'beyond') {
+    const rule = BEYOND_RULES.find((other) => other === (variant ?? (preset === 'paper' ? 'counts' : 'divergence')))
+    if (!rule) throw refused(`a rule of beyond (${BEYOND_RULES.join(', ')}), got "${variant}"`)
+    return { kind, encoder, preset, rule }
   }
   if (variant === undefined) {
     if (kind === 'max-softmax' || kind === 'energy' || kind === 'hyp-oc') return { kind }

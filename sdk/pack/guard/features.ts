@@ -4,7 +4,7 @@ import type { Features } from '../../../detectors/features.ts'
 import { chooseTaps, type Tap, tapCandidates, tapHead } from '../../../detectors/taps.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { CallOptions } from '../../core/index.ts'
-import { Fragment, indexGraph, type Model, opsetOf, readModel } from '../../onnx/index.ts'
+import { Fragment, type GraphParts, indexGraph, type Model, opsetOf, readModel } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 import { type FlatLogits, findLogits, logitsNodes } from './logits.ts'
 import { collect, observe } from './observe.ts'
@@ -20,7 +20,8 @@ export interface TapOptions {
 /** Where features and logits come from: nodes for the end of the model. */
 export interface Tapped {
   readonly fragment: Fragment
-  readonly found: FlatLogits
+  /** What the fragment holds before any detector is added. */
+  readonly tapping: Pick<GraphParts, 'initializers' | 'nodes'>
   readonly taps: readonly Tap[]
   /** Float32, samples × classes. */
   readonly logits: string
@@ -47,7 +48,13 @@ export async function tapModel(
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'hardpack' })
   const found: FlatLogits = { ...logits, flat: observed.get(logits.value)?.shape.length === 2 }
   const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
-  return { fragment, found, taps, logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, dtypes) }
+  const tapped = { logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, dtypes) }
+  return {
+    fragment,
+    tapping: { nodes: [...fragment.nodes], initializers: [...fragment.initializers] },
+    taps,
+    ...tapped,
+  }
 }
 
 /**

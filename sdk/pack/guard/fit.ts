@@ -16,7 +16,7 @@ import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { GuardDetector, GuardEntry, ValueEntry } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError } from '../../core/index.ts'
-import { appendToFile, type Model, makeValue, opsetOf } from '../../onnx/index.ts'
+import { appendToFile, type Model, makeValue } from '../../onnx/index.ts'
 import { feedsOfRoom, ROOM_FEATURES, ROOM_INPUTS } from '../../run/guard/room.ts'
 import type { GraphFile } from '../graphs.ts'
 import { DEFAULT_DETECTORS, type DetectorChoice } from './choice.ts'
@@ -90,7 +90,7 @@ export async function fitGuard(
     })
   }
   const tiers: Tier[] = []
-  for (const choice of choices) if (!isCheap(choice)) tiers.push(tierOf(choice, context, options))
+  for (const choice of choices) if (!isCheap(choice)) tiers.push(await tierOf(choice, context, options, target, call))
   const [low, high] = options.band ?? [0, 1]
   return {
     graphs: [guardedGraph(main, context, detectors, room), ...tiers.map(({ graph }) => graph)],
@@ -112,7 +112,6 @@ const isCheap = (choice: DetectorChoice): choice is CheapChoice =>
 /** What detectors are fitted on, and where their nodes go. */
 export interface FitContext extends Tapped {
   readonly main: GraphFile
-  readonly opset: number
   /** Whether the logits are probabilities already. */
   readonly probabilities: boolean
   readonly samples: {
@@ -139,7 +138,6 @@ async function contextOf(
   return {
     ...tapped,
     main,
-    opset: opsetOf(model),
     probabilities,
     samples: { features: { rows: options.fit.count, ...rows[features] }, labelled, logits: rows[logits].columns },
     seed: options.seed ?? 1,

@@ -2,7 +2,7 @@
 
 import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import { HardpackError, onnxOf } from '../../core/index.ts'
-import { Fragment, type GraphIndex, indexGraph, type Model } from '../../onnx/index.ts'
+import { type Fragment, type GraphIndex, indexGraph, type Model } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 
 export interface Logits {
@@ -19,13 +19,6 @@ export interface FlatLogits extends Logits {
 export function logitsNodes(fragment: Fragment, { value, flat }: FlatLogits): string {
   const row = flat ? value : fragment.node('Flatten', [value], { axis: 1 })
   return fragment.node('Cast', [row], { to: onnxOf('float32') }, LOGITS_INPUT)
-}
-
-/** A fragment with nothing but the logits. */
-export function logitsFragment(opset: number, logits: FlatLogits): Fragment {
-  const fragment = new Fragment({ opset, prefix: 'hardpack/logits' })
-  logitsNodes(fragment, logits)
-  return fragment
 }
 
 /** Nodes that do not change what they are given. */

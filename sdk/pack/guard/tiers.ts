@@ -1,18 +1,22 @@
 /** Detectors that need passes of their own: each is a graph that takes the model's input and its logits. */
 
+import { drawAugmentations } from '../../../detectors/beyond/augmentations.ts'
+import { type BeyondOptions, beyondGraph, beyondSimilarityGraph } from '../../../detectors/beyond/graph.ts'
+import { type CountsRule, fitBeyondCounts } from '../../../detectors/beyond/score.ts'
 import { featureSqueezingGraph } from '../../../detectors/feature-squeezing/graph.ts'
 import { secondOpinionGraph } from '../../../detectors/second-opinion/graph.ts'
 import type { ClassOutput, Layout } from '../../../detectors/tier.ts'
 import { LOGITS_INPUT, SCORE_OUTPUT } from '../../../detectors/tier-names.ts'
+import type { Target } from '../../../targets/types.ts'
 import type { GuardDetector } from '../../container/manifest.ts'
-import { HardpackError } from '../../core/index.ts'
+import { type CallOptions, HardpackError, type Tensor } from '../../core/index.ts'
 import { appendToFile, type Model, makeValue, readModel, signatureOf, writeModel } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 import type { DetectorChoice } from './choice.ts'
 import type { FitContext } from './fit.ts'
-import { logitsFragment } from './logits.ts'
 import type { GuardOptions } from './make.ts'
 import { parameterList } from './parameters.ts'
+import { runSamples, type Samples } from './samples.ts'
 
 export interface Tier {
   readonly graph: GraphFile
@@ -26,10 +30,16 @@ export type TierChoice = Extract<DetectorChoice, { kind: 'feature-squeezing' | '
  *
  * @throws HardpackError `UNSUPPORTED_MODEL` for a model that the detector does not fit; `INVALID_ARGUMENT` for its options.
  */
-export function tierOf(choice: TierChoice, context: FitContext, { fit }: GuardOptions): Tier {
+export async function tierOf(
+  choice: TierChoice,
+  context: FitContext,
+  { fit }: GuardOptions,
+  target: Target,
+  call: CallOptions,
+): Promise<Tier> {
   const layout: Layout = fit.format?.layout ?? 'nchw'
   const output: ClassOutput = { name: LOGITS_INPUT, kind: context.probabilities ? 'probabilities' : 'logits' }
-  const model = withLogits(context)
+  const model = tappedModel(context)
   const range = rangeOf(choice, fit)
   if (choice.kind === 'feature-squeezing') {
     return tier(choice.kind, featureSqueezingGraph(model, { output, layout, range }), {})
@@ -39,15 +49,95 @@ export function tierOf(choice: TierChoice, context: FitContext, { fit }: GuardOp
     const secondOutput = choice.logits === undefined ? undefined : { name: choice.logits }
     return tier(choice.kind, secondOpinionGraph(model, { second, output, secondOutput, layout }), {})
   }
-  throw new HardpackError('UNSUPPORTED_MODEL', choice.kind)
+  const options = beyondOptions(choice, context, { layout, output, range })
+  const { rule: name = 'divergence', preset = 'mild' } = choice
+  const rule =
+    name === 'counts'
+      ? await fitCounts(beyondSimilarityGraph(model, options), context, fit, target, call)
+      : { rule: name }
+  return tier(choice.kind, beyondGraph(model, { ...options, rule }), {
+    rule: name,
+    neighbours: `${options.augmentations.neighbours.length} ${preset}, seed ${context.seed}`,
+    encoder: choice.encoder ? 'its own' : 'the features of the model, which is weaker',
+  })
 }
 
-/** The model with its logits as an output: what tiers run again. */
-function withLogits({ main, opset, found, samples }: FitContext): Model {
-  const { nodes, initializers } = logitsFragment(opset, found)
+function beyondOptions(
+  { encoder: file, representation, preset }: Extract<TierChoice, { kind: 'beyond' }>,
+  { main, seed, features, samples }: FitContext,
+  common: Pick<BeyondOptions, 'layout' | 'output' | 'range'>,
+): Omit<BeyondOptions, 'rule'> {
+  const [, ...dims] = main.inputs[0].shape
+  const [channels, height, width] = common.layout === 'nhwc' ? [dims[2], dims[0], dims[1]] : dims
+  const augmentations = drawAugmentations({
+    height: Number(height),
+    width: Number(width),
+    channels: Number(channels),
+    preset,
+    seed,
+  })
+  if (!file) return { ...common, augmentations, representation: features }
+  const model = readModel(file)
+  const rows = signatureOf(model).outputs.filter(({ shape }) => shape?.length === 2)
+  const head = rows.find(({ shape, name }) => shape?.[1] === samples.logits && name !== representation)
+  const embedding = representation ?? rows.find(({ name }) => name !== head?.name)?.name ?? head?.name
+  if (embedding === undefined) {
+    throw new HardpackError(
+      'UNSUPPORTED_MODEL',
+      'The encoder of BEYOND expected an output with a row a sample, got none.',
+      {
+        hint: 'Export its representation as an output.',
+      },
+    )
+  }
+  return {
+    ...common,
+    augmentations,
+    encoder: { model, representation: embedding, output: head && { name: head.name } },
+  }
+}
+
+/** So many clean samples tell from which cosine on a neighbour counts as similar. */
+const COUNTED = 1000
+
+async function fitCounts(
+  similarities: Model,
+  { main }: FitContext,
+  samples: Samples,
+  target: Target,
+  call: CallOptions,
+): Promise<CountsRule> {
+  const session = await target.create(
+    { model: writeModel(similarities) },
+    { optimization: 'basic', signal: call.signal },
+  )
+  try {
+    const rows = Array.from({ length: Math.min(COUNTED, samples.count) }, (_, i) => i)
+    const [input] = main.inputs
+    // The graph does not look at the logits.
+    const feeds = (positions: readonly number[]): Record<string, Tensor> => {
+      const wanted = session.inputs.find(({ name }) => name === LOGITS_INPUT)
+      const columns = Number(wanted?.shape[1] ?? 0)
+      const data = new Float32Array(positions.length * columns)
+      return wanted ? { [LOGITS_INPUT]: { dtype: 'float32', shape: [positions.length, columns], data } } : {}
+    }
+    const stage = 'counts of BEYOND'
+    const { similarity } = await runSamples(session, input.name, samples, rows, ['similarity'], {
+      ...call,
+      stage,
+      feeds,
+    })
+    return fitBeyondCounts({ rows: rows.length, ...similarity })
+  } finally {
+    await session.close()
+  }
+}
+
+/** The model with its logits as an output, and its features as a value: what tiers run again. */
+function tappedModel({ main, tapping, samples }: FitContext): Model {
   const [batch] = main.inputs[0].shape
   const outputs = [makeValue(LOGITS_INPUT, 'float32', [batch, samples.logits])]
-  return readModel(appendToFile(main.file, { nodes, initializers, outputs }).file)
+  return readModel(appendToFile(main.file, { ...tapping, outputs }).file)
 }
 
 /** What a pixel of the input can be: as told, or as the samples are prepared. */

@@ -319,3 +319,5 @@ export class Guard {
 
 /** How many clean samples are behind the p-values. */
 const samplesOf = ({ tables, combined }: Calibration): number => combined.length || tables[0].length
+
+export { tighten }
