@@ -13,16 +13,25 @@ import {
   graphOracle,
   type Oracle,
   pgd,
+  type Run,
   spsa,
   square,
 } from '../../detectors/attacks/index.ts'
 import { node } from '../../targets/node.ts'
-import type { Session } from '../../targets/types.ts'
-import { type CallOptions, HardpackError, messageOf, type Source } from '../core/index.ts'
+import type { Feeds, Session } from '../../targets/types.ts'
+import type { GuardRoom } from '../container/manifest.ts'
+import { type CallOptions, HardpackError, messageOf, type Source, type Tensor } from '../core/index.ts'
 import { inputGradient } from '../onnx/gradient/index.ts'
 import { readModel, writeModel } from '../onnx/index.ts'
+import { loadPackage } from '../open/load.ts'
+import { readOptions } from '../open/trust.ts'
 import type { SampleSet } from '../pack/samples/index.ts'
 import { unpackGraphs, type VerifyOptions } from '../pack/verify.ts'
+import { startLearning } from '../run/guard/learning.ts'
+import { filled, rowsOf } from '../run/rows.ts'
+
+/** Larger batches are hardly faster. */
+const LARGEST_BATCH = 128
 
 export const ATTACKS = ['fgsm', 'pgd', 'cw', 'square', 'spsa', 'boundary', 'adaptive'] as const
 export type AttackName = (typeof ATTACKS)[number]
@@ -71,7 +80,14 @@ export async function openVictim(source: Source, options: VictimOptions): Promis
   }
   const [{ graph }] = guard.tiers
   const file = files[graph]
-  const input = graphs[graph].inputs[0].name
+  const [{ name: input, dtype, shape }] = graphs[graph].inputs
+  if (dtype !== 'float32') {
+    throw new HardpackError('UNSUPPORTED_MODEL', `An attack expected a model of float32 inputs, got ${dtype}.`, {
+      hint: 'Leave out --attack, or attack the float32 model and give the result with --ood.',
+    })
+  }
+  const own = guard.room ? await roomFeeds(source, guard.room, options) : {}
+  const fixed = typeof shape[0] === 'number' ? shape[0] : undefined
   const detector = guard.detectors.find(({ kind, tier }) => tier === 0 && kind === 'mahalanobis') ?? guard.detectors[0]
   const sessions: Session[] = []
   const load = async (model: Uint8Array): Promise<Session> => {
@@ -93,14 +109,16 @@ export async function openVictim(source: Source, options: VictimOptions): Promis
       if (!(error instanceof HardpackError && error.code === 'UNSUPPORTED_MODEL') || options.gradient) throw error
       withoutGradient = messageOf(error)
     }
-    const [batch] = await Promise.all([options.samples.batch([0])])
-    const { [guard.logits]: logits } = await forward.run({ [input]: batch })
+    const run = (session: Session): Run => inBatches(session, own, fixed, options.signal)
+    const batch = await options.samples.batch([0])
+    const { [guard.logits]: logits } = await run(forward)({ [input]: batch })
     const { scale, offset } = format
-    const ends = scale.flatMap((s, c) => [offset[c], 255 * s + offset[c]])
+    // As the samples are rounded: else black may lie outside.
+    const ends = scale.flatMap((s, c) => [offset[c], 255 * s + offset[c]]).map(Math.fround)
     return {
       oracle: graphOracle({
-        forward: (feeds) => forward.run(feeds),
-        backward: backward && ((feeds) => backward.run(feeds)),
+        forward: run(forward),
+        backward: backward && run(backward),
         input,
         logits: guard.logits,
         score: detector.score,
@@ -117,6 +135,44 @@ export async function openVictim(source: Source, options: VictimOptions): Promis
     await close()
     throw error
   }
+}
+
+/** What the detector that may learn feeds to the first pass, before anything was learned. */
+async function roomFeeds(source: Source, room: GuardRoom, options: VictimOptions): Promise<Feeds> {
+  const base = options.base && (() => options.base as Source)
+  const { learning } = await loadPackage(source, readOptions(options), { ...options, base })
+  return startLearning(room, learning).feeds
+}
+
+/** Runs a session on any number of rows, in pieces that it can take. */
+function inBatches(session: Session, own: Feeds, fixed: number | undefined, signal: AbortSignal | undefined): Run {
+  return async (feeds) => {
+    const [count] = Object.values(feeds)[0].shape
+    const size = fixed ?? LARGEST_BATCH
+    const parts: Record<string, Tensor>[] = []
+    for (let start = 0; start < count; start += size) {
+      const wanted = Array.from({ length: Math.min(size, count - start) }, (_, i) => start + i)
+      const rows = fixed === undefined ? wanted : filled(wanted, fixed)
+      const some = Object.entries(feeds).map(([name, tensor]) => [name, rowsOf(tensor, rows)])
+      const results = await session.run({ ...Object.fromEntries(some), ...own }, { signal })
+      const kept = wanted.map((row) => row - start)
+      parts.push(Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, rowsOf(tensor, kept)])))
+    }
+    return Object.fromEntries(Object.keys(parts[0]).map((name) => [name, joined(parts.map((part) => part[name]))]))
+  }
+}
+
+/** Float32 tensors one after another. */
+function joined(tensors: readonly Tensor[]): Tensor {
+  if (tensors.length === 1) return tensors[0]
+  const data = new Float32Array(tensors.reduce((sum, tensor) => sum + tensor.data.length, 0))
+  let at = 0
+  for (const tensor of tensors) {
+    data.set(tensor.data as Float32Array, at)
+    at += tensor.data.length
+  }
+  const [{ shape }] = tensors
+  return { dtype: 'float32', shape: [tensors.reduce((sum, tensor) => sum + tensor.shape[0], 0), ...shape.slice(1)], data }
 }
 
 export interface RunAttackOptions extends CallOptions {
@@ -148,7 +204,7 @@ export function runAttack(
 /** Samples as an attack takes them. */
 export async function imagesOf(set: SampleSet, { shape }: Victim): Promise<Batch> {
   const { data } = await set.batch(Array.from({ length: set.count }, (_, i) => i))
-  return { shape, data: Float32Array.from(data as Float32Array) }
+  return { shape, data: data as Float32Array }
 }
 
 /** The label of each sample: the true one, or what the model takes it for. */

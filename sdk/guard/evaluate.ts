@@ -11,6 +11,7 @@ import type { SampleSet } from '../pack/samples/sample-set.ts'
 import { changedSamples, type PictureChange } from './changes.ts'
 import {
   type Action,
+  type AttackResult,
   type CleanResult,
   type CleanRow,
   COMBINED,
@@ -34,9 +35,13 @@ export interface EvaluatedSets {
   readonly ood?: Readonly<Record<string, SampleSet>>
   /** Inputs made to deceive, by the name of the attack; `tensorSamples` makes a set of a tensor. */
   readonly attacked?: Readonly<Record<string, SampleSet>>
+  /** What attacks came to: `count` of `of` inputs. */
+  readonly attacks?: readonly AttackOutcome[]
   /** Changes under which clean inputs ought to stay accepted. */
   readonly shifts?: readonly PictureChange[]
 }
+
+export type AttackOutcome = Pick<AttackResult, 'name' | 'aim' | 'count' | 'of'>
 
 export interface EvaluateOptions extends CallOptions {
   /** The model's name, for the report. */
@@ -72,7 +77,7 @@ const COMBINED_BINS = 12
  */
 export async function evaluateGuard(
   judge: Judge,
-  { clean, ood = {}, attacked = {}, shifts = [] }: EvaluatedSets,
+  { clean, ood = {}, attacked = {}, attacks = [], shifts = [] }: EvaluatedSets,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const { subject, alphas = ALPHAS, calibrated, batch = 64, examples = 10, seed = 0, signal, onProgress } = options
@@ -108,6 +113,10 @@ export async function evaluateGuard(
     ...(calibrated === undefined ? {} : { calibrated }),
     clean: cleanResult(clean, normal, alphas, examples, calibrated),
     sets,
+    attacks: attacks.map(({ count, of, ...outcome }) => {
+      const { low, high } = clopperPearson(count, of, CONFIDENCE)
+      return { ...outcome, count, of, share: count / of, low, high }
+    }),
     shifts: shifted,
   }
 }

@@ -100,6 +100,13 @@ export interface SetResult extends SetSummary {
   readonly missed: readonly Example[]
 }
 
+/** What an attack came to, whether or not the guard saw it. Its set holds the inputs on which it succeeded. */
+export interface AttackResult extends Share {
+  readonly name: string
+  /** What `count` counts, as it continues a sentence: `led the model astray`. */
+  readonly aim: string
+}
+
 export interface ShiftResult {
   readonly name: string
   /** False alarms of the guard as a whole under this shift, one for each α. */
@@ -117,5 +124,7 @@ export interface Evaluation {
   readonly calibrated?: number
   readonly clean: CleanResult
   readonly sets: readonly SetResult[]
+  /** How often attacks succeeded, of the clean inputs that were attacked. */
+  readonly attacks: readonly AttackResult[]
   readonly shifts: readonly ShiftResult[]
 }

@@ -1,6 +1,6 @@
 /** An evaluation in a few plain sentences, for the head of a report and the end of a terminal's output. */
 
-import { COMBINED, type Evaluation, type SetResult, type ShareAtAlpha } from './evaluation.ts'
+import { type AttackResult, COMBINED, type Evaluation, type SetResult, type ShareAtAlpha } from './evaluation.ts'
 
 /**
  * A share as people read it.
@@ -36,6 +36,7 @@ export function summarise(evaluation: Evaluation): string[] {
     shares.find((share) => share.alpha === alpha) ?? shares[0]
   const sentences = [cleanSentence(evaluation, alpha)]
   const kinds = { ood: 'Of inputs from elsewhere', attack: 'Of attacked inputs' } as const
+  for (const attack of evaluation.attacks) sentences.push(attackSentence(attack))
   for (const kind of ['ood', 'attack'] as const) {
     const sets = evaluation.sets.filter((set) => set.kind === kind)
     if (sets.length > 0) sentences.push(`${kinds[kind]} it raised an alarm on ${rangeOf(sets, at)}.`)
@@ -63,6 +64,10 @@ function cleanSentence({ clean, calibrated }: Evaluation, alpha: number): string
   if (isInside) return `${said}, inside the ${range} that a table of ${whole(calibrated)} calibration samples allows.`
   const side = share > band.high ? 'above' : 'below'
   return `${said}, ${side} the ${range} that a table of ${whole(calibrated)} calibration samples allows: these inputs are not like those it was calibrated on.`
+}
+
+function attackSentence({ name, aim, count, of }: AttackResult): string {
+  return `The attack ${name} ${aim} on ${whole(count)} of ${whole(of)} inputs.`
 }
 
 const LISTED = 3
