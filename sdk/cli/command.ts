@@ -2,6 +2,7 @@
 
 import type { ParseArgsConfig } from 'node:util'
 import { HardpackError, type OnProgress } from '../core/index.ts'
+import { type Preprocess, parsePreprocess } from '../pack/samples/preprocess.ts'
 
 export interface Io {
   /** One line of data, on stdout. */
@@ -64,6 +65,22 @@ export function pairs(args: Arguments, option: string): [string, string][] {
     seen.add(name)
     return [name, item.slice(at + 1)]
   })
+}
+
+/** What a parser makes of an option, where what it refuses is a mistake of the call. */
+export function parsed<T>(option: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (!(error instanceof HardpackError && error.code === 'INVALID_ARGUMENT')) throw error
+    throw new UsageError(`--${option}: ${error.message}`)
+  }
+}
+
+/** How pictures become inputs, from `--preprocess`. */
+export function preprocessArgument(args: Arguments): Preprocess | undefined {
+  const words = text(args, 'preprocess')
+  return words === undefined ? undefined : parsed('preprocess', () => parsePreprocess(words))
 }
 
 /** Aligned columns; the first row is the head. Numbers are written by the caller. */

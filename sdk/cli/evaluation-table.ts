@@ -28,8 +28,15 @@ const rightFrom = (column: number, row: readonly string[]): number[] => row.map(
  * io.out(evaluationTable(await evaluateGuard(judge, sets, { subject: 'fashion-cnn' })))
  */
 export function evaluationTable(evaluation: Evaluation): string {
-  const { alphas, shifts, sets } = evaluation
+  const { alphas, shifts, sets, attacks } = evaluation
   const parts = [cleanTable(evaluation)]
+  if (attacks.length > 0) {
+    const head = ['attack', 'it', 'inputs', 'in %']
+    const rows = attacks.map(({ name, aim, count: done, of, share }) => {
+      return [cut(name), aim, `${count(done)} of ${count(of)}`, figure(share)]
+    })
+    parts.push(table([head, ...rows], [2, 3]))
+  }
   if (sets.length > 0) parts.push(setTable(evaluation))
   if (shifts.length > 0) {
     const head = ['false alarms under, in %', ...alphas.map((alpha) => `α ${alpha}`)]

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parseArgs } from 'node:util'
-import { changed, pngOf } from '../pack/samples/index.ts'
-import type { Io } from './command.ts'
+import { changed, pngOf, subset } from '../pack/samples/index.ts'
+import { type Io, UsageError } from './command.ts'
 import { EVALUATE_HELP, EVALUATE_OPTIONS, evaluateFiles, evaluatePlan, type GuardedModel } from './guard-evaluate.ts'
 
 let folder = ''
@@ -29,15 +29,21 @@ const model: GuardedModel = {
   name: 'lamps',
   input: { name: 'image', dtype: 'float32', shape: ['n', 3, 2, 2] },
   calibrated: 199,
-  attacks: ['brighten'],
   judge: async ({ data, shape }) =>
     Array.from({ length: shape[0] }, (_, i) => {
       const score = Number(data[12 * i])
       const p = score > 0.5 ? 0.005 : 0.5
       return { action: p < 0.05 ? 'reject' : 'accept', p, reasons: [{ detector: 'lamp', score, p }] }
     }),
-  attack: async (_, clean, { stream }) =>
-    changed(clean, 'brighten', (pixels) => pixels.map((pixel) => pixel + (stream ? 5 : 150))),
+  attack: async ({ names, stream }, clean) =>
+    names.map((name) => {
+      const brighter = changed(clean, name, (pixels) => pixels.map((pixel) => pixel + 150))
+      const online = stream === undefined ? {} : { [`${name} online`]: subset(brighter, [0]) }
+      return {
+        outcome: { name, aim: 'led the model astray', count: 3, of: 4 },
+        sets: { [name]: brighter, ...online },
+      }
+    }),
 }
 
 const plan = (...args: string[]) => evaluatePlan(parseArgs({ args, options: EVALUATE_OPTIONS, allowPositionals: true }))
@@ -57,7 +63,7 @@ test('from folders to tables, JSON and a report', async () => {
     `bright=${join(folder, 'other')}`,
     '--outliers',
     '--attack',
-    'brighten',
+    'pgd',
   ]
   const io = recorder()
   const evaluation = await evaluateFiles(plan(...sets, '--shift', '--report', report, '--alpha', '0.1'), model, io)
@@ -68,18 +74,23 @@ test('from folders to tables, JSON and a report', async () => {
       ['uniform noise', 'ood', evaluation.sets[1].rows[0].detected[0].share],
       ['inverted', 'ood', 1],
       ['rotated 90°', 'ood', 0],
-      ['brighten', 'attack', 1],
+      ['pgd', 'attack', 1],
     ],
   )
   assert.equal(evaluation.shifts.length, 10)
   assert.match(io.lines[0], /^clean inputs, false alarms in %/)
   const page = await readFile(report, 'utf8')
   assert.match(page, /<h1>lamps<\/h1>/)
+  assert.match(page, /led the model astray<\/td><td class="n">3 of 4</)
+  assert.match(io.lines[0], /^pgd +led the model astray +3 of 4 +75\.0$/m)
   assert.match(page, /data:image\/png/)
   const json = recorder(true)
-  const same = await evaluateFiles(plan(...sets, '--stream'), model, json)
+  const same = await evaluateFiles(plan(...sets, '--stream', '1'), model, json)
   assert.deepEqual(JSON.parse(json.lines[0]), same)
-  assert.deepEqual([same.sets[4].name, same.sets[4].rows[0].detected[0].share], ['brighten, picked from a stream', 0])
+  assert.deepEqual([same.sets[5].name, same.sets[5].count], ['pgd online', 1])
+  const { low, high, ...attack } = same.attacks[0]
+  assert.deepEqual(attack, { name: 'pgd', aim: 'led the model astray', count: 3, of: 4, share: 0.75 })
+  assert.ok(low < 0.75 && high > 0.75)
   assert.deepEqual(same.alphas, [0.05, 0.01])
 })
 
@@ -91,12 +102,17 @@ test('mistakes in the call are told before anything is opened', async () => {
     [['--clean', 'a', '--limit', '0'], /--limit expected an integer from 1 on, got "0"/],
     [['--clean', 'a', '--seed', 'x'], /--seed expected an integer/],
     [['--clean', 'a', '--ood', 'b'], /--ood expected name=value/],
-    [['--clean', 'a', '--stream'], /--stream expected an --attack/],
+    [['--clean', 'a', '--stream', '5'], /--stream expected an --attack/],
+    [['--clean', 'a', '--epsilon', '0.1'], /--epsilon expected an --attack/],
+    [['--clean', 'a', '--attack', 'pgd', '--epsilon', '0'], /--epsilon expected a number above 0, got "0"/],
+    [['--clean', 'a', '--attack', 'pgd', '--stream', 'all'], /--stream expected an integer from 1 on, got "all"/],
+    [['--clean', 'a', '--attack', 'magic'], /--attack expected some of fgsm, .*adaptive, got "magic"/],
+    [['--clean', 'a', '--target', 'tpu'], /--target expected node, wasm, webgpu, got "tpu"/],
+    [['--clean', 'a', '--preprocess', 'range=1'], /--preprocess: .*got "range=1"/],
   ] as const) {
-    assert.throws(() => plan(...args), { message })
+    assert.throws(() => plan(...args), { name: 'Error', message })
+    assert.throws(() => plan(...args), UsageError)
   }
-  const unknown = evaluateFiles(plan('--clean', join(folder, 'clean'), '--attack', 'pgd'), model, recorder())
-  await assert.rejects(unknown, { code: 'INVALID_ARGUMENT', message: /--attack expected brighten, got "pgd"/ })
   const nowhere = plan('--clean', join(folder, 'clean'), '--report', join(folder, 'no', 'r.html'))
   await assert.rejects(evaluateFiles(nowhere, model, recorder()), { code: 'IO' })
 })

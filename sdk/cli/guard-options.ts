@@ -1,15 +1,16 @@
 /** The options of `hardpack pack` that make a guard. */
 
-import { readFile } from 'node:fs/promises'
 import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
+import { MAX_ROOM, WITHHOLDING } from '../container/validate-guard.ts'
 import { signatureOf } from '../onnx/index.ts'
+import { readWhole } from '../pack/file.ts'
 import { DEFAULT_DETECTORS, parseChoices } from '../pack/guard/choice.ts'
 import type { GuardOptions } from '../pack/guard/make.ts'
-import { openSamples, parsePreprocess, split } from '../pack/samples/index.ts'
+import { openSamples, split } from '../pack/samples/index.ts'
 import { chromiumTargets } from './chromium-target.ts'
-import { type Arguments, text, UsageError } from './command.ts'
+import { type Arguments, parsed, preprocessArgument, text, UsageError } from './command.ts'
 
 export const GUARD_HELP: readonly string[] = [
   '--calibrate PATH      clean samples: a folder of pictures (sub-folders are classes), .npy or IDX; gives the package a guard',
@@ -64,8 +65,8 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
     return undefined
   }
   const [input] = signatureOf(model).inputs
-  const preprocess = text(args, 'preprocess')
-  const options = { input, preprocess: preprocess === undefined ? undefined : parsePreprocess(preprocess) }
+  checkRanges(args)
+  const options = { input, preprocess: preprocessArgument(args) }
   const clean = await openSamples(path, options)
   const fitPath = text(args, 'fit')
   const [fit, calibrate] =
@@ -73,7 +74,7 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
   const [second, encoder] = await Promise.all(
     ['second', 'encoder'].map(async (name) => {
       const file = text(args, name)
-      return file === undefined ? undefined : new Uint8Array(await readFile(file))
+      return file === undefined ? undefined : readWhole(file)
     }),
   )
   const list = text(args, 'guard') ?? DEFAULT_DETECTORS.map(({ kind }) => kind).join(',')
@@ -85,8 +86,6 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
     range: clean.format && pixelRange(clean.format),
   }
   const band = numbers(args, 'band')
-  if (band && band.length !== 2)
-    throw new UsageError(`--band expected two p-values such as 0.01,0.5, got ${band.length}.`)
   const taps = text(args, 'taps')?.split(',')
   const given = Object.entries({
     flag: number(args, 'flag'),
@@ -97,12 +96,39 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
   return {
     fit,
     calibrate,
-    detectors: parseChoices(list, extras),
+    detectors: parsed('guard', () => parseChoices(list, extras)),
     logits: text(args, 'logits'),
     taps,
     policy: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     room: number(args, 'room'),
     band: band as [number, number] | undefined,
+  }
+}
+
+/** What can be said of an option by itself is said before anything is read. */
+function checkRanges(args: Arguments): void {
+  const check = (name: string, expected: string, fits: (value: number) => boolean): void => {
+    const list = numbers(args, name)
+    if (list === undefined || (list.length === 1 && fits(list[0]))) return
+    throw new UsageError(`--${name} expected ${expected}, got "${text(args, name)}".`)
+  }
+  const isRate = (value: number): boolean => value > 0 && value < 1
+  check('flag', 'a rate between 0 and 1', isRate)
+  check('reject', 'a rate between 0 and 1', isRate)
+  check('confidence', 'a share between 0 and 1', isRate)
+  check('rank', 'an integer from 1 to 256', (value) => Number.isInteger(value) && value >= 1 && value <= 256)
+  check(
+    'room',
+    `an integer from 0 to ${MAX_ROOM}`,
+    (value) => Number.isInteger(value) && value >= 0 && value <= MAX_ROOM,
+  )
+  const withhold = text(args, 'withhold')
+  if (withhold !== undefined && !(WITHHOLDING as readonly string[]).includes(withhold)) {
+    throw new UsageError(`--withhold expected ${WITHHOLDING.join(', ')}, got "${withhold}".`)
+  }
+  const [low, high] = numbers(args, 'band') ?? [0, 1]
+  if ((numbers(args, 'band')?.length ?? 2) !== 2 || !(low >= 0 && low < high && high <= 1)) {
+    throw new UsageError(`--band expected two p-values such as 0.01,0.5, got "${text(args, 'band')}".`)
   }
 }
 

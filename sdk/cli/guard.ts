@@ -1,216 +1,145 @@
-/** `hardpack guard evaluate model.hpk --clean folder` */
+/** `hardpack guard evaluate model.hpk --clean folder`: opens the package, judges batches with it, and attacks it. */
 
-import { readFile } from 'node:fs/promises'
 import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { wasm } from '../../targets/wasm-node.ts'
-import type { Tensor } from '../core/index.ts'
-import { ATTACKS, type AttackName, imagesOf, labelsOf, openVictim, runAttack, type Victim } from '../guard/attack.ts'
-import { changedSamples, OUTLIERS, SHIFTS } from '../guard/changes.ts'
-import { type EvaluatedSets, evaluateGuard } from '../guard/evaluate.ts'
-import type { Judgement } from '../guard/judged.ts'
-import { evaluationPictures } from '../guard/pictures.ts'
-import { evaluationReport } from '../guard/report.ts'
+import { type CallOptions, HardpackError, type Source, type Tensor } from '../core/index.ts'
+import { imagesOf, labelsOf, openVictim, runAttack, type Victim } from '../guard/attack.ts'
+import type { Judge } from '../guard/judged.ts'
 import { attackedFrames } from '../guard/stream.ts'
 import { open } from '../node.ts'
-import { fileSource, writeWhole } from '../pack/file.ts'
-import { openSamples, parsePreprocess, type SampleSet, subset, tensorSamples } from '../pack/samples/index.ts'
+import { fileSource, readWhole } from '../pack/file.ts'
+import { type SampleSet, shuffled, subset, tensorSamples } from '../pack/samples/index.ts'
+import type { Guard } from '../run/guard/guard.ts'
 import type { Model } from '../run/model.ts'
+import { filled, rowsOf } from '../run/rows.ts'
 import { chromiumTargets } from './chromium-target.ts'
-import { type Arguments, type Command, type Io, pairs, text, UsageError } from './command.ts'
-import { evaluationTable } from './evaluation-table.ts'
+import { type Command, type Io, UsageError } from './command.ts'
+import {
+  type Attacked,
+  type AttackPlan,
+  EVALUATE_HELP,
+  EVALUATE_OPTIONS,
+  EVALUATE_USAGE,
+  type EvaluatePlan,
+  evaluateFiles,
+  evaluatePlan,
+  type GuardedModel,
+} from './guard-evaluate.ts'
 import { KEY_HELP, trustArgument } from './keys.ts'
 
 export const guardCommand: Command = {
   summary: 'evaluate the guard of a package: false alarms, foreign inputs, attacks',
-  usage:
-    'evaluate <model.hpk> --clean samples [--ood name=samples] [--outliers] [--attack pgd,cw] [--shift] [--stream K] [--report out.html]',
-  help: [
-    '--clean PATH        clean samples that the guard has not seen: a folder of pictures, .npy or IDX',
-    '--ood NAME=PATH     samples from elsewhere; give it for each set',
-    '--outliers          sets that are made of the clean samples: uniform noise, inverted, rotated',
-    `--attack LIST       attacks on the model: ${ATTACKS.join(', ')}`,
-    '--epsilon E         the largest change of a pixel, in units of the input; default 0.03 of its range',
-    '--attacked N        how many clean samples are attacked; default 200',
-    '--gradient FILE     an ONNX graph of the gradient, for models that hardpack has no rules for',
-    '--shift             false alarms under harmless changes: brightness, blur, noise, …',
-    '--stream K          the attacker changes K of the attacked samples, chosen online by Virtual+',
-    '--preprocess WORDS  how pictures become inputs, as in pack',
-    '--target NAME       node (default), wasm or webgpu, which runs in headless Chromium',
-    '--limit N           at most so many samples of each set',
-    '--report FILE       write an HTML report',
-    KEY_HELP,
-  ],
-  options: {
-    clean: { type: 'string' },
-    ood: { type: 'string', multiple: true },
-    outliers: { type: 'boolean' },
-    attack: { type: 'string' },
-    epsilon: { type: 'string' },
-    attacked: { type: 'string' },
-    gradient: { type: 'string' },
-    shift: { type: 'boolean' },
-    stream: { type: 'string' },
-    preprocess: { type: 'string' },
-    target: { type: 'string' },
-    limit: { type: 'string' },
-    report: { type: 'string' },
-    key: { type: 'string' },
-  },
+  usage: EVALUATE_USAGE,
+  help: [...EVALUATE_HELP, KEY_HELP],
+  options: { ...EVALUATE_OPTIONS, key: { type: 'string' } },
   async run(args, io) {
     const [verb, path, ...rest] = args.positionals
     if (verb !== 'evaluate' || path === undefined || rest.length > 0) {
       throw new UsageError(`expected "evaluate" and one package, got "${args.positionals.join(' ')}".`)
     }
-    const attacks = attackNames(text(args, 'attack'))
-    const cleanPath = text(args, 'clean')
-    if (cleanPath === undefined) throw new UsageError('expected --clean with samples, got none.')
-    const { targets, close } = await targetNamed(text(args, 'target') ?? 'node')
+    const plan = evaluatePlan(args)
+    const trust = await trustArgument(args)
     const source = await fileSource(path)
     try {
-      const trust = await trustArgument(args)
-      const model = await open(source, { targets, ...trust, signal: io.signal, onProgress: io.onProgress })
-      try {
-        const preprocess = text(args, 'preprocess')
-        const [input] = model.inputs
-        const options = {
-          input,
-          preprocess: preprocess === undefined ? undefined : parsePreprocess(preprocess),
-          limit: number(args, 'limit'),
+      await withTarget(plan.target, async (target) => {
+        const options = { targets: [target], ...trust, signal: io.signal, onProgress: io.onProgress }
+        const model = await open(source, options)
+        try {
+          await evaluateFiles(plan, guarded(model, source, trust, io), io)
+        } finally {
+          await model.close()
         }
-        const clean = await openSamples(cleanPath, options)
-        const ood: Record<string, SampleSet> = {}
-        for (const [name, from] of pairs(args, 'ood')) ood[name] = await openSamples(from, options)
-        if (args.values.outliers) for (const change of OUTLIERS) ood[change.name] = changedSamples(clean, change)
-        const attacked: Record<string, SampleSet> = {}
-        if (attacks.length > 0) {
-          const gradient = text(args, 'gradient')
-          const victim = await openVictim(source, {
-            ...trust,
-            samples: clean,
-            gradient: gradient === undefined ? undefined : new Uint8Array(await readFile(gradient)),
-            signal: io.signal,
-          })
-          try {
-            Object.assign(attacked, await attackedSets(attacks, victim, model, clean, args, io))
-          } finally {
-            await victim.close()
-          }
-        }
-        const sets: EvaluatedSets = { clean, ood, attacked, shifts: args.values.shift ? SHIFTS : [] }
-        return await report(model, sets, args, io)
-      } finally {
-        await model.close()
-      }
+      })
+      return 0
     } finally {
       await source.close()
-      await close()
     }
   },
 }
 
-async function report(model: Model, sets: EvaluatedSets, args: Arguments, io: Io): Promise<number> {
-  const { name, guard, target } = model.report()
-  const evaluation = await evaluateGuard(judgeOf(model), sets, {
-    subject: `${name} on ${target}`,
-    calibrated: guard?.samples,
-    batch: typeof model.inputs[0].shape[0] === 'number' ? model.inputs[0].shape[0] : undefined,
-    signal: io.signal,
-    onProgress: io.onProgress,
-  })
-  if (io.json) io.out(JSON.stringify(evaluation))
-  else io.out(evaluationTable(evaluation))
-  const file = text(args, 'report')
-  if (file !== undefined) {
-    const page = evaluationReport(evaluation, await evaluationPictures(evaluation, sets, { signal: io.signal }))
-    await writeWhole(file, new TextEncoder().encode(page))
-    io.note(`Report: ${file}`)
-  }
-  return 0
+async function withTarget(name: EvaluatePlan['target'], use: (target: Target) => Promise<void>): Promise<void> {
+  if (name !== 'webgpu') return use(name === 'node' ? node() : wasm())
+  const { targets, close } = await chromiumTargets(['webgpu'])
+  await use(targets[0]).finally(close)
 }
 
-/** What the guard says of a batch. */
-function judgeOf(model: Model): (batch: Tensor) => Promise<readonly Judgement[]> {
-  const [input] = model.inputs
+type Trust = Awaited<ReturnType<typeof trustArgument>>
+
+function guarded(model: Model, source: Source, trust: Trust, io: Io): GuardedModel {
+  const { guard } = model
+  if (!guard) {
+    throw new HardpackError('INVALID_ARGUMENT', 'An evaluation expected a package with a guard, got one without.', {
+      hint: 'Pack the model with --calibrate.',
+    })
+  }
+  const { name, target } = model.report()
+  const judge = judgeOf(model)
+  return {
+    name: `${name} on ${target}`,
+    input: model.inputs[0],
+    calibrated: guard.report().samples,
+    judge,
+    async attack(plan, clean, call) {
+      const gradient = plan.gradient === undefined ? undefined : await readWhole(plan.gradient)
+      const victim = await openVictim(source, { ...trust, samples: clean, gradient, ...call })
+      try {
+        if (victim.withoutGradient !== undefined) io.note(`Attacks have no gradient: ${victim.withoutGradient}`)
+        return await attackAll(plan, victim, guard, clean, call)
+      } finally {
+        await victim.close()
+      }
+    },
+  }
+}
+
+/** What the guard says of a batch; a model of a fixed batch gets it in pieces. */
+function judgeOf(model: Model): Judge {
+  const [{ name, shape }] = model.inputs
+  const fixed = typeof shape[0] === 'number' ? shape[0] : undefined
   return async (batch) => {
-    const { verdicts } = await model.run({ [input.name]: batch })
-    if (!verdicts)
-      throw new UsageError('expected a package with a guard, got one without. Pack the model with --calibrate.')
+    const [count] = batch.shape
+    const size = fixed ?? count
+    const verdicts = []
+    for (let start = 0; start < count; start += size) {
+      const rows = Array.from({ length: Math.min(size, count - start) }, (_, i) => start + i)
+      const taken = fixed === undefined ? batch : rowsOf(batch, filled(rows, fixed))
+      const run = await model.run({ [name]: taken })
+      verdicts.push(...(run.verdicts ?? []).slice(0, rows.length))
+    }
     return verdicts
   }
 }
 
-/** The samples on which each attack succeeded. */
-async function attackedSets(
-  attacks: readonly AttackName[],
+async function attackAll(
+  { names, epsilon, count: wanted, stream, seed }: AttackPlan,
   victim: Victim,
-  model: Model,
+  guard: Guard,
   clean: SampleSet,
-  args: Arguments,
-  io: Io,
-): Promise<Record<string, SampleSet>> {
-  const { withoutGradient, range, shape, detector } = victim
-  if (withoutGradient) io.note(`Attacks have no gradient: ${withoutGradient}`)
-  const count = Math.min(number(args, 'attacked') ?? 200, clean.count)
+  call: CallOptions,
+): Promise<Attacked[]> {
+  const { range, shape, detector } = victim
+  const chosen = shuffled(clean.count, seed).slice(0, wanted)
   const some = subset(
     clean,
-    Array.from({ length: count }, (_, i) => i),
+    chosen.sort((a, b) => a - b),
   )
   const images = await imagesOf(some, victim)
   const labels = await labelsOf(some, victim, images)
-  const epsilon = number(args, 'epsilon') ?? 0.03 * (range.max - range.min)
-  const threshold = await thresholdOf(model, clean, detector)
-  const stream = number(args, 'stream')
-  const sets: Record<string, SampleSet> = {}
-  for (const name of attacks) {
-    const result = await runAttack(name, victim, images, labels, {
-      epsilon,
-      threshold,
-      signal: io.signal,
-      onProgress: io.onProgress,
-    })
-    const all: Tensor = { dtype: 'float32', shape: [count, ...shape], data: result.adversarial.data }
-    const successes = Array.from(result.success.keys()).filter((i) => result.success[i])
-    io.note(`${name}: led the model astray on ${successes.length} of ${count} samples.`)
+  const limit = epsilon ?? 0.03 * (range.max - range.min)
+  const threshold = guard.threshold(detector)
+  const results: Attacked[] = []
+  for (const name of names) {
+    const result = await runAttack(name, victim, images, labels, { epsilon: limit, threshold, seed, ...call })
+    const all: Tensor = { dtype: 'float32', shape: [some.count, ...shape], data: result.adversarial.data }
     const made = tensorSamples(name, all, clean.format)
+    const successes = Array.from(result.success.keys()).filter((i) => result.success[i])
+    const sets: Record<string, SampleSet> = {}
     if (successes.length > 0) sets[name] = subset(made, successes)
-    if (stream === undefined) continue
-    const frames = attackedFrames(result, labels, Math.min(stream, count))
-    if (frames.length > 0) sets[`${name}, ${frames.length} of ${count} frames online`] = subset(made, frames)
+    const frames = stream === undefined ? [] : attackedFrames(result, labels, Math.min(stream, some.count))
+    if (frames.length > 0) sets[`${name}, ${frames.length} of ${some.count} frames online`] = subset(made, frames)
+    const aim = name === 'adaptive' ? `led the model astray unseen by ${detector}` : 'led the model astray'
+    results.push({ outcome: { name, aim, count: successes.length, of: some.count }, sets })
   }
-  return sets
-}
-
-/** The score from which on a detector flags. */
-async function thresholdOf(model: Model, clean: SampleSet, detector: string): Promise<number> {
-  const [input] = model.inputs
-  const { verdict } = await model.run({ [input.name]: await clean.batch([0]) })
-  return verdict?.reasons.find((reason) => reason.detector === detector)?.threshold ?? Number.POSITIVE_INFINITY
-}
-
-function attackNames(list: string | undefined): AttackName[] {
-  if (list === undefined) return []
-  return list.split(',').map((name) => {
-    const known = ATTACKS.find((other) => other === name.trim())
-    if (!known) throw new UsageError(`--attack expected some of ${ATTACKS.join(', ')}, got "${name}".`)
-    return known
-  })
-}
-
-function number(args: Arguments, name: string): number | undefined {
-  const value = text(args, name)
-  if (value === undefined) return undefined
-  const parsed = Number(value)
-  if (value.trim() === '' || !(parsed > 0))
-    throw new UsageError(`--${name} expected a positive number, got "${value}".`)
-  return parsed
-}
-
-/** Targets of a name, and what ends them. */
-async function targetNamed(name: string): Promise<{ targets: readonly Target[]; close(): Promise<void> }> {
-  const nothing = async (): Promise<void> => {}
-  if (name === 'node') return { targets: [node()], close: nothing }
-  if (name === 'wasm') return { targets: [wasm()], close: nothing }
-  if (name === 'webgpu') return chromiumTargets(['webgpu'])
-  throw new UsageError(`--target expected node, wasm or webgpu, got "${name}".`)
+  return results
 }

@@ -1,7 +1,7 @@
 /** `hardpack inspect model.hpk` */
 
 import { fileSource } from '../pack/file.ts'
-import { type Inspection, inspect } from '../pack/inspect.ts'
+import { type InspectedGuard, type Inspection, inspect } from '../pack/inspect.ts'
 import { BASE_HELP, BASE_OPTION, withBase } from './base.ts'
 import { type Command, count, type Io, onlyFile } from './command.ts'
 import { tensorTable } from './tensor-table.ts'
@@ -52,9 +52,17 @@ function print(it: Inspection, all: boolean, io: Io): void {
   ] as const) {
     for (const { name, dtype, shape } of values) io.out(`${kind} ${name}: ${dtype} [${shape.join(', ')}]`)
   }
-  if (it.tensors.length === 0) return
-  io.out('')
-  io.out(tensorTable(it.tensors, it.weights, all))
+  if (it.guard) printGuard(it.guard, io)
+  const own = it.guard?.tensors ?? []
+  if (it.tensors.length + own.length === 0) return
+  if (it.tensors.length > 0) {
+    io.out('')
+    io.out(tensorTable(it.tensors, it.weights, all))
+  }
+  if (it.guard && own.length > 0) {
+    io.out('\nof the guard:')
+    io.out(tensorTable(own, it.guard.weights, all))
+  }
   io.out('')
   io.out('bits: of a packed weight; over: gain, how much smaller than what that coder makes of the same tensor')
   io.out('order-0: an ideal code without its tables; of floats, it codes the exponents only')
@@ -64,4 +72,23 @@ function print(it: Inspection, all: boolean, io: Io): void {
     const seconds = Math.ceil((2 * it.weights.rawBytes) / QUICK)
     io.note(`The gain over brotli -11 takes about ${seconds} s for this model: --peers measures it.`)
   }
+}
+
+function printGuard({ detectors, tiers, calibrations, policy, room }: InspectedGuard, io: Io): void {
+  for (const { name, tier, parameters } of detectors) {
+    const { low, high } = tiers[tier]
+    const when =
+      tier === 0 ? '' : low === 0 && high === 1 ? ', a pass of its own' : `, a pass where p is ${low} to ${high}`
+    const how = Object.entries(parameters).map(([key, value]) => `${key} ${value}`)
+    io.out(`detector ${name}${when}${how.length > 0 ? `: ${how.join(', ')}` : ''}`)
+  }
+  for (const { targets, samples } of calibrations) {
+    io.out(`calibrated on ${targets.join(', ')}: p-values from ${count(samples)} clean samples`)
+  }
+  const { flag, reject, confidence, combination, withhold } = policy
+  const sure = confidence > 0 ? ` at confidence ${confidence}` : ''
+  io.out(
+    `policy: flag ${flag}, reject ${reject}${sure}, combined by ${combination}, outputs withheld from: ${withhold}`,
+  )
+  if (room > 0) io.out(`room for classes: ${room}`)
 }

@@ -6,6 +6,7 @@ import type { Tensor } from '../core/index.ts'
 import { open } from '../node.ts'
 import { fileSource } from '../pack/file.ts'
 import { elementAt } from '../run/golden.ts'
+import type { Verdict } from '../run/guard/verdict.ts'
 import { BASE_HELP, BASE_OPTION, withBase } from './base.ts'
 import { type Command, onlyFile, pairs, text, UsageError } from './command.ts'
 import { KEY_HELP, trustArgument } from './keys.ts'
@@ -42,15 +43,22 @@ export const runCommand: Command = {
     try {
       const inputs = await readTensors(given, model.inputs)
       if (given.length === 0) io.note('No --input was given: running the golden inputs.')
-      const { outputs } = await model.run(given.length === 0 ? model.exampleInputs() : inputs, { signal: io.signal })
+      const { outputs, verdict, verdicts } = await model.run(given.length === 0 ? model.exampleInputs() : inputs, {
+        signal: io.signal,
+      })
       const { target, optimization, selfTest } = model.report()
       if (io.json) {
         const plain = Object.fromEntries(
           Object.entries(outputs).map(([output, tensor]) => [output, plainTensor(tensor)]),
         )
-        io.out(JSON.stringify({ target, optimization, selfTest, outputs: plain }))
+        const judged = verdict && verdicts && { verdict: plainVerdict(verdict), verdicts: verdicts.map(plainVerdict) }
+        io.out(JSON.stringify({ target, optimization, selfTest, outputs: plain, ...judged }))
       } else {
         for (const [output, tensor] of Object.entries(outputs)) io.out(summary(output, tensor))
+        for (const [row, one] of (verdicts ?? []).entries()) {
+          io.out(verdictLine(verdicts?.length === 1 ? 'verdict' : `verdict ${row}`, one))
+        }
+        if (verdict?.withheld) io.note('The guard withholds the outputs.')
         io.note(
           `Ran on ${target} (${optimization}); self-test within ${selfTest.maxAbsDiff.toPrecision(2)}, tolerance ${selfTest.tolerance.toPrecision(2)}.`,
         )
@@ -60,6 +68,26 @@ export const runCommand: Command = {
       await model.close()
     }
   },
+}
+
+const plainNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value))
+
+function plainVerdict({ p, reasons, ...verdict }: Verdict) {
+  const plain = reasons.map(({ detector, ...numbers }) => ({
+    detector,
+    ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, plainNumber(value)])),
+  }))
+  return { ...verdict, p: plainNumber(p), reasons: plain }
+}
+
+/** `verdict: flag, p 0.032 (α 0.05); mahalanobis 41.2, threshold 38.0` */
+function verdictLine(title: string, { action, p, alpha, reasons, degraded }: Verdict): string {
+  const [first] = reasons
+  const why = first
+    ? `; ${first.detector} ${first.score.toPrecision(3)}, threshold ${first.threshold.toPrecision(3)}`
+    : ''
+  const said = Number.isNaN(p) ? action : `${action}, p ${p.toPrecision(2)} (α ${alpha})${why}`
+  return `${title}: ${said}${degraded === undefined ? '' : `; ${degraded}`}`
 }
 
 /** JSON has no NaN, no Infinity and no integer beyond 2^53: they become strings, never null or another number. */

@@ -172,7 +172,11 @@ function joined(tensors: readonly Tensor[]): Tensor {
     at += tensor.data.length
   }
   const [{ shape }] = tensors
-  return { dtype: 'float32', shape: [tensors.reduce((sum, tensor) => sum + tensor.shape[0], 0), ...shape.slice(1)], data }
+  return {
+    dtype: 'float32',
+    shape: [tensors.reduce((sum, tensor) => sum + tensor.shape[0], 0), ...shape.slice(1)],
+    data,
+  }
 }
 
 export interface RunAttackOptions extends CallOptions {

@@ -5,6 +5,7 @@
 
 import { bandChart, colourOf, histogramChart, rocChart } from './charts.ts'
 import {
+  type AttackResult,
   COMBINED,
   type DetectionRow,
   type Evaluation,
@@ -53,6 +54,7 @@ export function evaluationReport(evaluation: Evaluation, pictures: ReportPicture
 <ul>${LIMITS.map((sentence) => html`<li>${sentence}</li>`)}</ul>
 </section>
 ${overview(evaluation)}
+${attackSection(evaluation)}
 ${cleanSection(evaluation)}
 ${shiftSection(evaluation)}
 ${sets.map((set) => setSection(set, evaluation, pictures))}
@@ -95,6 +97,18 @@ function nameCell(detector: string, detectors: readonly string[]): Markup {
 }
 
 const rowClass = (detector: string): string => (detector === COMBINED ? 'whole' : '')
+
+function attackSection({ attacks }: Evaluation): Markup | false {
+  if (attacks.length === 0) return false
+  const row = (attack: AttackResult): Markup =>
+    html`<tr><th scope="row">${attack.name}</th><td>${attack.aim}</td><td class="n">${whole(attack.count)} of ${whole(attack.of)}</td>${barCell(attack)}</tr>`
+  return html`<section>
+<h2>What attacks came to</h2>
+<p class="soft">How often each attack reached its aim, whether or not the guard saw it. The sets of this name hold exactly the inputs on which it did.</p>
+<div class="scroll"><table><thead><tr><th>attack</th><th>it</th><th class="n">inputs</th><th class="n">share</th></tr></thead>
+<tbody>${attacks.map(row)}</tbody></table></div>
+</section>`
+}
 
 function overview({ sets, alphas }: Evaluation): Markup | false {
   if (sets.length === 0) return false

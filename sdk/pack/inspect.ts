@@ -2,7 +2,7 @@
 
 import { bestDecoder, type ChunkSegment, describeChunk } from '../../compress/index.ts'
 import { VERSION } from '../container/header.ts'
-import type { ChunkRange, TensorEntry, ValueEntry } from '../container/manifest.ts'
+import type { ChunkRange, GuardPolicy, Manifest, TensorEntry, ValueEntry } from '../container/manifest.ts'
 import { type OpenedPackage, readChunk, readPackage } from '../container/read.ts'
 import { byteLength, elementCount, type Source, toHex } from '../core/index.ts'
 import { bytesAt } from '../open/arena.ts'
@@ -53,7 +53,7 @@ export interface Inspection {
     /** Where the package's bytes go. */
     readonly sections: { readonly container: number; readonly graphs: number; readonly weights: number }
   }
-  /** The weights that were taken out of the graphs, in the order of the file; `pack` leaves those below 1 KiB in. */
+  /** The weights that were taken out of the model, in the order of the file; `pack` leaves those below 1 KiB in. */
   readonly tensors: readonly InspectedTensor[]
   /** All of them together. */
   readonly weights: WeightSizes
@@ -69,6 +69,29 @@ export interface Inspection {
   /** The package that this one was packed against; `null` for one that stands alone. */
   readonly base: { readonly name: string; readonly release: number; readonly manifestSha256: string } | null
   readonly signature: { readonly signed: boolean; readonly verifiedKeys: readonly string[] }
+  /** `null` for a package without a guard. */
+  readonly guard: InspectedGuard | null
+}
+
+/** What says whether an input should be believed. */
+export interface InspectedGuard {
+  readonly detectors: readonly {
+    readonly name: string
+    readonly kind: string
+    /** The pass that it belongs to; 0 runs with the model. */
+    readonly tier: number
+    readonly parameters: Readonly<Record<string, string>>
+  }[]
+  /** For which p-values of the passes before it a pass runs. */
+  readonly tiers: readonly { readonly graph: string; readonly low: number; readonly high: number }[]
+  /** Clean samples behind the p-values, on some targets. */
+  readonly calibrations: readonly { readonly targets: readonly string[]; readonly samples: number }[]
+  readonly policy: GuardPolicy
+  /** How many classes a device may add. */
+  readonly room: number
+  /** The weights that it adds to those of the model. */
+  readonly tensors: readonly InspectedTensor[]
+  readonly weights: WeightSizes
 }
 
 /**
@@ -91,16 +114,18 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
     segments.push(describeChunk(codec, await readChunk(source, opened, index, options.signal), rawLength))
   }
   options.onProgress?.({ stage: 'inspect', done: total, total })
-  const entries = manifest.graphs.flatMap((graph) => graph.tensors)
+  const own = mainGraph(manifest).tensors
+  const entries = [...own, ...furtherTensors(manifest)]
   const whole = base !== undefined || manifest.base === undefined
   const baselines = options.baselines && whole ? await baselinesOf(source, opened, entries, options) : []
   const seen = segments.map((): Span[] => [])
-  const tensors = entries.map(({ name, dtype, shape, ranges }, i) => {
+  const all = entries.map(({ name, dtype, shape, ranges }, i) => {
     const { circuit, packedBytes } = stored(segments, seen, ranges)
     const elements = elementCount(shape)
     const rawBytes = byteLength(dtype, elements)
     return { name, dtype, shape, circuit, ...sizes({ elements, rawBytes, packedBytes, ...baselines[i] }) }
   })
+  const tensors = all.slice(0, own.length)
   const weightChunks = new Set(entries.flatMap(({ ranges }) => ranges.map(({ chunk }) => chunk)))
   let weights = 0
   let graphs = 0
@@ -122,6 +147,7 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
     },
     tensors,
     weights: sumOf(tensors),
+    guard: guardOf(manifest, all.slice(own.length)),
     graphs: manifest.graphs.map((graph) => ({
       name: graph.name,
       byteLength: graph.byteLength,
@@ -140,6 +166,39 @@ export async function inspect(source: Source, options: InspectOptions = {}): Pro
       ? { name: manifest.base.name, release: manifest.base.release, manifestSha256: toHex(manifest.base.digest) }
       : null,
     signature: { signed: opened.signers.length > 0, verifiedKeys: opened.signers.map(toHex) },
+  }
+}
+
+/** The tensors of further graphs, without those that a graph before has as well. */
+function furtherTensors({ graphs }: Manifest): TensorEntry[] {
+  const keyOf = ({ ranges }: TensorEntry): string =>
+    ranges.map(({ chunk, start, length }) => `${chunk} ${start} ${length}`).join()
+  const seen = new Set(graphs[0].tensors.map(keyOf))
+  return graphs.slice(1).flatMap(({ tensors }) => {
+    const fresh = tensors.filter((tensor) => !seen.has(keyOf(tensor)))
+    for (const tensor of fresh) seen.add(keyOf(tensor))
+    return fresh
+  })
+}
+
+function guardOf({ guard, graphs }: Manifest, tensors: readonly InspectedTensor[]): InspectedGuard | null {
+  if (!guard) return null
+  return {
+    detectors: guard.detectors.map(({ name, kind, tier, parameters }) => ({
+      name,
+      kind,
+      tier,
+      parameters: Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.value])),
+    })),
+    tiers: guard.tiers.map(({ graph, low, high }) => ({ graph: graphs[graph].name, low, high })),
+    calibrations: guard.calibrations.map(({ targets, tables, combined }) => ({
+      targets,
+      samples: combined.count || tables[0].count,
+    })),
+    policy: guard.policy,
+    room: guard.room?.room ?? 0,
+    tensors,
+    weights: sumOf(tensors),
   }
 }
 

@@ -12,7 +12,7 @@ import { type SampleSet, shuffled, subset } from './sample-set.ts'
 
 export { decodePicture, type Picture, pngOf } from './picture.ts'
 export { type PictureFormat, type Preprocess, parsePreprocess, pictureFormat } from './preprocess.ts'
-export { changed, checkCount, type SampleSet, split, subset, tensorSamples } from './sample-set.ts'
+export { changed, checkCount, type SampleSet, shuffled, split, subset, tensorSamples } from './sample-set.ts'
 
 export interface SampleOptions {
   /** The input of the model that the samples are for. */

@@ -186,6 +186,19 @@ export class Guard {
     return this.#monitor.status
   }
 
+  /**
+   * The score up to which a detector alone would not have flagged, on the side of large scores.
+   *
+   * @throws HardpackError `INVALID_ARGUMENT` for a detector that the guard has not.
+   */
+  threshold(detector: string): number {
+    const { detectors } = this.#facts.entry
+    const index = detectors.findIndex(({ name }) => name === detector)
+    if (index >= 0) return this.#levels.accepted[index].high
+    const names = detectors.map(({ name }) => name).join(', ')
+    throw new HardpackError('INVALID_ARGUMENT', `A threshold expected one of ${names}, got "${detector}".`)
+  }
+
   /** How the guard judges. */
   report(): GuardReport {
     const { entry } = this.#facts
