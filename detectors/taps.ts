@@ -356,11 +356,24 @@ export function columnsOf(features: Features, { start, end }: Pick<TapColumns, '
  * const features = tapHead(fragment, taps, new Map([['relu4', 'float32']]))
  */
 export function tapHead(fragment: Fragment, taps: readonly Tap[], dtypes: ReadonlyMap<string, DType>): string {
-  const parts = taps.map(({ value, pool }) => {
+  const rows: string[] = []
+  let maps: string[] = []
+  /** Neighbouring maps are joined before they are flattened: each node costs about as much as a small product. */
+  const flush = (): void => {
+    if (maps.length > 0) rows.push(fragment.node('Flatten', [joined(fragment, maps)], { axis: 1 }))
+    maps = []
+  }
+  for (const { value, pool } of taps) {
     const float = dtypes.get(value) === 'float32' ? value : fragment.cast(value, 'float32')
-    if (pool === 'none') return float
-    if (pool === 'tokens') return fragment.reduce('ReduceMean', float, [1])
-    return fragment.node('Flatten', [fragment.node('GlobalAveragePool', [float])], { axis: 1 })
-  })
-  return parts.length === 1 ? parts[0] : fragment.node('Concat', parts, { axis: 1 })
+    if (pool === 'map') maps.push(fragment.node('GlobalAveragePool', [float]))
+    else {
+      flush()
+      rows.push(pool === 'tokens' ? fragment.reduce('ReduceMean', float, [1]) : float)
+    }
+  }
+  flush()
+  return joined(fragment, rows)
 }
+
+const joined = (fragment: Fragment, values: readonly string[]): string =>
+  values.length === 1 ? values[0] : fragment.node('Concat', values, { axis: 1 })

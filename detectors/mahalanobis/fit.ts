@@ -20,7 +20,7 @@ export interface Labels {
 export interface MahalanobisOptions {
   /**
    * Directions kept, at most 256; the others count with their mean variance. All of them unless told, where there are at
-   * most 256, else the leading 128.
+   * most 256, else the leading 64: two reads of a wide basis are most of what the detector costs a large model.
    */
   rank?: number
   /** λ of (1 − λ)Σ + λI, in (0, 1], or `ledoit-wolf`, the default, which takes it from the samples. */
@@ -32,7 +32,7 @@ export interface MahalanobisOptions {
 }
 
 export const MAX_RANK = 256
-const DEFAULT_RANK = 128
+const DEFAULT_RANK = 64
 /** With fewer directions λ could be 0, and Σ singular. */
 const SMALLEST_SHRINKAGE = 1e-6
 /** Added to every variance, as a share of their mean: a unit that is dead in all samples must not divide by zero. */

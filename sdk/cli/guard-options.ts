@@ -27,7 +27,7 @@ export const GUARD_HELP: readonly string[] = [
   '--band LOW,HIGH       run costly detectors only where the p-value of the others lies in this band; default: always',
   '--logits VALUE        the value with one number a class; default: before the softmax of the first output that fits',
   '--taps LIST           values whose features detectors look at; default: one a stage, and the last',
-  '--rank N              directions that Mahalanobis keeps; default 128',
+  '--rank N              directions that Mahalanobis keeps; default all of at most 256 features, else 64',
   '--room N              how many classes a device may add; default 0',
   '--targets LIST        targets that the guard is calibrated on; default node,wasm; webgpu runs in headless Chromium',
 ]

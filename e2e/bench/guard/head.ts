@@ -1,4 +1,7 @@
-/** How far the head in the graph is from the TypeScript reference: relative to the score, the most over the clean test images. */
+/**
+ * How far the head in the graph is from the TypeScript reference: relative to the score, or to the deviation of scores where it
+ * is nearer to 0 than that (Hyp-OC's crosses 0); the most over the clean test images.
+ */
 
 import { hypOcHead } from '../../../detectors/hyp-oc/head.ts'
 import { scoreHypOc } from '../../../detectors/hyp-oc/score.ts'
@@ -50,8 +53,14 @@ export async function headDifference({ trained, calibrate, held }: GuardData): P
   }
   const rows = await featuresOf([tapped.features, ...Object.values(scores)], tapped.fragment, held)
   const test = { rows: held.count, ...rows[tapped.features] }
-  const difference = (expected: Float64Array, actual: Float32Array): number =>
-    expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i]) / Math.max(1, Math.abs(value))), 0)
+  const difference = (expected: Float64Array, actual: Float32Array): number => {
+    const mean = expected.reduce((sum, value) => sum + value, 0) / expected.length
+    const deviation = Math.sqrt(expected.reduce((sum, value) => sum + (value - mean) ** 2, 0) / expected.length)
+    return expected.reduce(
+      (most, value, i) => Math.max(most, Math.abs(value - actual[i]) / Math.max(deviation, Math.abs(value))),
+      0,
+    )
+  }
   return {
     mahalanobis: difference(scoreMahalanobis(mahalanobis, test), rows[scores.mahalanobis].data),
     hypOc: difference(scoreHypOc(hypOc, test), rows[scores.hypOc].data),
