@@ -57,7 +57,13 @@ before(async () => {
     writeFile(join(folder, 'one.npy'), digits(1, 7000)),
     writeFile(join(folder, 'three.npy'), digits(3, 7001)),
     writeFile(join(folder, 'few.npy'), digits(40, 0)),
-    writeFile(join(folder, 'noise.npy'), npy([1, 1, 28, 28], Float32Array.from({ length: 784 }, (_, i) => (i * 7919) % 97 / 97))),
+    writeFile(
+      join(folder, 'noise.npy'),
+      npy(
+        [1, 1, 28, 28],
+        Float32Array.from({ length: 784 }, (_, i) => ((i * 7919) % 97) / 97),
+      ),
+    ),
   ])
   await said('pack', MNIST, '-o', 'plain.hpk', '--effort', 'fast')
   await said('pack', MNIST, '-o', 'guarded.hpk', '--effort', 'fast', '--calibrate', 'clean.npy', '--room', '2')
@@ -118,7 +124,17 @@ test('verify, unpack and parity take a package with a guard', async () => {
 
 test('guard evaluate: false alarms, outliers, attacks, changes and a report', async () => {
   const asked = ['--clean', 'held.npy', '--outliers', '--attack', 'pgd', '--attacked', '40', '--epsilon', '0.2']
-  const evaluation = await json('guard', 'evaluate', 'guarded.hpk', ...asked, '--stream', '5', '--shift', '--report', 'r.html')
+  const evaluation = await json(
+    'guard',
+    'evaluate',
+    'guarded.hpk',
+    ...asked,
+    '--stream',
+    '5',
+    '--shift',
+    '--report',
+    'r.html',
+  )
   const [attack] = evaluation.attacks
   assert.deepEqual([attack.name, attack.aim, attack.of], ['pgd', 'led the model astray', 40])
   assert.ok(attack.count > 20, `PGD of 0.2 leads a plain network astray, got ${attack.count}`)
@@ -133,7 +149,17 @@ test('guard evaluate: false alarms, outliers, attacks, changes and a report', as
   assert.equal(evaluation.shifts.length, 10)
   const page = await readFile(join(folder, 'r.html'), 'utf8')
   assert.match(page, new RegExp(`led the model astray</td><td class="n">${attack.count} of 40<`))
-  const text = await said('guard', 'evaluate', 'guarded.hpk', '--clean', 'held.npy', '--limit', '30', '--target', 'wasm')
+  const text = await said(
+    'guard',
+    'evaluate',
+    'guarded.hpk',
+    '--clean',
+    'held.npy',
+    '--limit',
+    '30',
+    '--target',
+    'wasm',
+  )
   assert.match(text, /^guard as a whole +30 /m)
 })
 
@@ -145,7 +171,18 @@ test('mistakes are told in one sentence: of the call with 2, of the files with 1
     [1, /expected a package with a guard, got one without/, 'guard', 'evaluate', 'plain.hpk', '--clean', 'held.npy'],
     [1, /got "missing\.npy"/, 'guard', 'evaluate', 'guarded.hpk', '--clean', 'missing.npy'],
     [2, /--flag expected --calibrate/, 'pack', MNIST, '-o', 'n.hpk', '--flag', '0.1'],
-    [2, /--flag expected a rate between 0 and 1, got "2"/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy', '--flag', '2'],
+    [
+      2,
+      /--flag expected a rate between 0 and 1, got "2"/,
+      'pack',
+      MNIST,
+      '-o',
+      'n.hpk',
+      '--calibrate',
+      'few.npy',
+      '--flag',
+      '2',
+    ],
     [2, /--band expected two p-values/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy', '--band', '0.5'],
     [2, /--guard: .*got "magic"/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy', '--guard', 'magic'],
     [1, /at least 197 clean samples to calibrate on, got 20/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy'],
