@@ -9,6 +9,8 @@ import { readChunk, readPackage } from '../sdk/container/read.ts'
 import { GUARD_FEATURE } from '../sdk/container/validate-guard.ts'
 import { writePackage } from '../sdk/container/write.ts'
 import { bytesSource, equal, HardpackError, type Tensor } from '../sdk/core/index.ts'
+import { imagesOf, labelsOf, openVictim, runAttack } from '../sdk/guard/attack.ts'
+import { readModel, writeModel } from '../sdk/onnx/index.ts'
 import { runOrt } from '../sdk/onnx/ort-oracle.ts'
 import { type OpenOptions, open } from '../sdk/open/open.ts'
 import { readOptions } from '../sdk/open/trust.ts'
@@ -365,4 +367,30 @@ test('a device adds a class: it is flagged less, and the graph scores as the ref
   const without = await opened(guarded)
   await assert.rejects(without.guard!.addClass('8', [image(eights)]), { message: /room for classes, got one without/ })
   await Promise.all([it.close(), again.close(), without.close()])
+})
+
+test('an attack on a model of a fixed batch, with room for classes, makes what one on any batch makes', async () => {
+  const single = readModel(model)
+  for (const value of [...single.graph.input, ...single.graph.output]) {
+    const [batch] = value.type!.tensorType!.shape!.dim
+    batch.dimParam = ''
+    batch.dimValue = 1
+  }
+  const detectors = [{ kind: 'mahalanobis', rank: 16 }] as const
+  const few = { fit: digits(200, 0), calibrate: digits(120, 1000), detectors, room: 1 }
+  const some = digits(5, 3000)
+  const results = []
+  for (const file of [model, writeModel(single)]) {
+    const { bytes } = await pack(file, { name: 'd', effort: 'fast', guard: guardOf(few), second: node({ threads: 1 }) })
+    const victim = await openVictim(bytesSource(bytes), { trust: 'unsigned', samples: some })
+    const images = await imagesOf(some, victim)
+    const labels = await labelsOf(some, victim, images)
+    assert.equal(victim.withoutGradient, undefined)
+    const { adversarial, answers } = await runAttack('fgsm', victim, images, labels, { epsilon: 0.1, threshold: 10 })
+    results.push({ data: adversarial.data, logits: answers.logits })
+    assert.ok(adversarial.data.some((value, i) => Math.abs(value - images.data[i]) > 0.05))
+    await victim.close()
+  }
+  const [a, b] = results
+  assert.ok(a.data.filter((value, i) => Math.abs(value - b.data[i]) > 1e-3).length < 0.01 * a.data.length)
 })
