@@ -30,7 +30,7 @@ export function logProbabilities(what: string, outputs: Features, kind: Classifi
         hint: 'Say that they are logits.',
       })
     }
-    return Float64Array.from(data, (value) => Math.log(Math.max(value, LEAST_PROBABILITY)))
+    return Float64Array.from(data, (value) => Math.log(Math.min(1, Math.max(value, LEAST_PROBABILITY))))
   }
   const logs = new Float64Array(rows * columns)
   for (let row = 0; row < rows; row++) {

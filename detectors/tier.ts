@@ -159,10 +159,20 @@ export function startTier(what: string, protectedModel: Model, output?: ClassOut
   }
 }
 
+/** The smaller of two values, element by element. ONNX Runtime's WebGPU provider has no `Min` and no `Max`. */
+export function minimumNodes(fragment: Fragment, a: string, b: string): string {
+  return fragment.node('Where', [fragment.node('Less', [a, b]), a, b])
+}
+
+/** The larger of two values, element by element. */
+export function maximumNodes(fragment: Fragment, a: string, b: string): string {
+  return fragment.node('Where', [fragment.node('Less', [a, b]), b, a])
+}
+
 /** Natural logarithms of class probabilities over the last axis of [rows, classes]. */
 export function logProbabilityNodes(fragment: Fragment, outputs: string, kind: ClassifierOutput): string {
   if (kind === 'probabilities') {
-    return fragment.node('Log', [fragment.node('Max', [outputs, fragment.scalar(LEAST_PROBABILITY)])])
+    return fragment.node('Log', [fragment.clip(outputs, LEAST_PROBABILITY, 1)])
   }
   const shifted = fragment.node('Sub', [outputs, fragment.reduce('ReduceMax', outputs, [1], true)])
   const sum = fragment.reduce('ReduceSum', fragment.node('Exp', [shifted]), [1], true)

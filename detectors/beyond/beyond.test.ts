@@ -211,7 +211,7 @@ test('by hand: counts, the order statistic, and a norm of zero', () => {
   const counts = fitBeyondCounts(similarity, 0.25)
   assert.ok(Math.abs(counts.similarity - 0.6) < 1e-7)
   assert.deepEqual([...scoreBeyond(signals, counts)], [-1 / 3])
-  assert.deepEqual([...scoreBeyond(signals, { rule: 'counts', similarity: 0 })], [-2 / 3])
+  assert.deepEqual([...scoreBeyond(signals, { rule: 'counts', similarity: -0.1 })], [-2 / 3])
   assert.ok(worst(scoreBeyond(signals, { rule: 'fused', alpha: 0.8, order: 2 }), [-0.64]) < 1e-6)
   assert.ok(worst(scoreBeyond(signals, { rule: 'fused' }), [-1]) < 1e-6)
 })
@@ -286,4 +286,21 @@ test('what does not fit is refused in one sentence', () => {
     /representations of 2 samples and 2 neighbours, got 2 and 3/,
   )
   assert.throws(() => fitBeyondCounts(outputs, 0), /share between 0 and 1, got 0/)
+})
+
+test('NaN in an image never looks normal', async () => {
+  const model = smallClassifier()
+  const augmentations = drawAugmentations({ height: 7, width: 6, channels: 1, count: 5 })
+  const image = pixels([2, 1, 7, 6], 3)
+  ;(image.data as Float32Array).fill(Number.NaN, 20, 23)
+  const { logits } = await run(model, { image })
+  for (const rule of RULES) {
+    const tier = beyondGraph(model, { augmentations, rule, representation: 'representation' })
+    const { score } = await run(tier, { image, [LOGITS_INPUT]: asTensor(logits) })
+    assert.ok(
+      rule.rule === 'counts' ? score.data[0] === 0 : Number.isNaN(score.data[0]),
+      `${rule.rule}: ${score.data[0]}`,
+    )
+    assert.ok(Number.isFinite(score.data[1]))
+  }
 })

@@ -11,6 +11,7 @@ import {
   type Layout,
   LOGITS_INPUT,
   logProbabilityNodes,
+  minimumNodes,
   type Normalisation,
   normaliseNodes,
   oneHotNodes,
@@ -49,6 +50,8 @@ export interface BeyondOptions {
 }
 
 const BEYOND = 'BEYOND'
+/** Of float32. */
+const LARGEST = 3.4028234663852886e38
 
 /**
  * The tier: inputs are the protected model's and `hardpack.logits` [n, classes], its output is `score` [n].
@@ -77,9 +80,10 @@ export function beyondGraph(model: Model, options: BeyondOptions): Model {
   const cosine = cosineNodes(fragment, passes, k)
   if (rule.rule === 'counts') {
     const kept = fragment.reduce('ReduceSum', agreementNodes(tier, passes, k), [1])
-    const below = fragment.cast(fragment.node('Less', [cosine, fragment.scalar(rule.similarity)]), 'float32')
-    const similar = fragment.node('Sub', [fragment.scalar(k), fragment.reduce('ReduceSum', below, [1])])
-    return tier.finish(times(fragment.node('Min', [kept, similar]), -1 / k))
+    // NaN is not similar, so that it scores as the strangest.
+    const above = fragment.cast(fragment.node('Greater', [cosine, fragment.scalar(rule.similarity)]), 'float32')
+    const similar = fragment.reduce('ReduceSum', above, [1])
+    return tier.finish(times(minimumNodes(fragment, kept, similar), -1 / k))
   }
   const label = fragment.unsqueeze(oneHotNodes(fragment, LOGITS_INPUT, classes.count), [1])
   const logits = fragment.reshape(passes.outputs, [-1, k, classes.count])
@@ -237,7 +241,7 @@ function neighbourNodes(fragment: Fragment, input: string, options: BeyondOption
 /** Lengths over the last of three axes. */
 function normNodes(fragment: Fragment, value: string): string {
   const squares = fragment.reduce('ReduceSum', fragment.node('Mul', [value, value]), [2])
-  return fragment.node('Max', [fragment.node('Sqrt', [squares]), fragment.scalar(LEAST_NORM)])
+  return fragment.clip(fragment.node('Sqrt', [squares]), LEAST_NORM, LARGEST)
 }
 
 /** Cosines of the representations of neighbours with their sample's, [n, k]. */

@@ -5,7 +5,7 @@
  * model.
  *
  * - `counts`, the paper's rule (section 3.2): how many neighbours keep the label, and how many have a representation with
- *   a cosine of at least a threshold; flagged when either is too few. The score is minus the smaller share of the two, so
+ *   a cosine above a threshold; flagged when either is too few. The score is minus the smaller share of the two, so
  *   one threshold on it, which calibration sets, is the same threshold on both counts.
  * - `fused`, the official code's: s_i = α·cos(onehot(label), logits(x_i)) + (1 − α)·cos(r(x), r(x_i)), and of these an
  *   order statistic, the 20th largest of 50.
@@ -19,7 +19,7 @@ import { checkFeatures, type Features } from '../features.ts'
 
 export interface CountsRule {
   readonly rule: 'counts'
-  /** A neighbour counts as similar from this cosine on; `fitBeyondCounts` finds it. */
+  /** A neighbour counts as similar above this cosine; `fitBeyondCounts` finds it. */
   readonly similarity: number
 }
 
@@ -141,7 +141,7 @@ export function scoreBeyond(signals: BeyondSignals, rule: BeyondRule): Float64Ar
     return Float64Array.from({ length: n }, (_, row) => {
       const [from, to] = [row * k, (row + 1) * k]
       const kept = theirs.slice(from, to).filter((label) => label === labels[row]).length
-      const similar = cosine.subarray(from, to).filter((value) => value >= settled.similarity).length
+      const similar = cosine.subarray(from, to).filter((value) => value > settled.similarity).length
       return -Math.min(kept, similar) / k
     })
   }
@@ -159,7 +159,7 @@ export function scoreBeyond(signals: BeyondSignals, rule: BeyondRule): Float64Ar
 }
 
 /**
- * The cosine from which on a neighbour counts as similar: all but a share of the neighbours of clean samples reach it.
+ * The cosine above which a neighbour counts as similar: all but a share of the neighbours of clean samples are above it.
  *
  * @param similarity cosines of clean samples, n × k: the output of `beyondSimilarityGraph`
  * @param below that share, 0 to 1; 0.1 unless told

@@ -151,3 +151,16 @@ test('what cannot be squeezed is refused in one sentence', () => {
   )
   assert.throws(() => scoreFeatureSqueezing({ ...outputs, data: Float32Array.of(0, Number.NaN) }, [outputs]), /got NaN/)
 })
+
+test('NaN in an image never looks normal', async () => {
+  const model = smallClassifier()
+  const image = pixels([2, 1, 7, 6], 3)
+  ;(image.data as Float32Array).fill(Number.NaN, 20, 23)
+  const { logits } = await run(model, { image })
+  for (const bits of [[], [2]]) {
+    const tier = featureSqueezingGraph(model, { bits, median: [2, 3] })
+    const { score } = await run(tier, { image, [LOGITS_INPUT]: asTensor(logits) })
+    assert.ok(Number.isNaN(score.data[0]), `${score.data[0]}`)
+    assert.ok(Number.isFinite(score.data[1]))
+  }
+})

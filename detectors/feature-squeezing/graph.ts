@@ -1,7 +1,16 @@
 /** Feature squeezing as a tier: all squeezed copies go through the protected model as one batch. See `score.ts`. */
 
 import type { Fragment, Model } from '../../sdk/onnx/index.ts'
-import { type ClassOutput, imageShape, type Layout, LOGITS_INPUT, logProbabilityNodes, startTier } from '../tier.ts'
+import {
+  type ClassOutput,
+  imageShape,
+  type Layout,
+  LOGITS_INPUT,
+  logProbabilityNodes,
+  maximumNodes,
+  minimumNodes,
+  startTier,
+} from '../tier.ts'
 import { checkSqueezers, type Squeezers } from './squeezers.ts'
 
 export interface FeatureSqueezingOptions extends Partial<Squeezers> {
@@ -68,8 +77,9 @@ function shifts(fragment: Fragment, image: string, axis: number, size: number, s
 }
 
 function medianNodes(fragment: Fragment, image: string, side: number, { rows, columns, height, width }: Axes): string {
-  const min = (...values: string[]): string => fragment.node('Min', values)
-  const max = (...values: string[]): string => fragment.node('Max', values)
+  const fold = (nodes: typeof minimumNodes, values: string[]): string => values.reduce((a, b) => nodes(fragment, a, b))
+  const min = (...values: string[]): string => fold(minimumNodes, values)
+  const max = (...values: string[]): string => fold(maximumNodes, values)
   const middle = (a: string, b: string, c: string): string => max(min(a, b), min(max(a, b), c))
   const along = (value: string): string[] => shifts(fragment, value, columns, width, side)
   const column = shifts(fragment, image, rows, height, side)

@@ -46,7 +46,10 @@ export function hypOcHead(model: HypOc, fragment: Fragment, features: string): s
   }
   const z = fragment.clip(dense(centred, whitening, new Float32Array(rank)), -Z_LIMIT, Z_LIMIT)
   const near = fragment.clip(z, -NEAR, NEAR)
-  let u = fragment.node('Concat', [near, node('Mul', near, near), reduce(node('Mul', z, z))], { axis: 1 })
+  const excessOf = (value: string): string => node('Sub', node('Mul', value, value), fragment.scalar(1))
+  const squares = node('Mul', excessOf(near), fragment.scalar(Math.SQRT1_2))
+  const norm2 = node('Mul', reduce(excessOf(z)), fragment.scalar(1 / Math.sqrt(2 * rank)))
+  let u = fragment.node('Concat', [near, squares, norm2], { axis: 1 })
   layers.forEach(({ weights, bias }, layer) => {
     u = dense(u, weights, bias)
     if (layer < layers.length - 1) u = node('Relu', u)

@@ -27,7 +27,7 @@ export interface HypOc {
   readonly mean: Float32Array
   /** rank × columns: z = whitening · (features − mean) has mean 0 and covariance I on the genuine samples. */
   readonly whitening: Float32Array
-  /** The MLP on z and z², z limited to ±`NEAR`, and ‖z‖²; ReLU between layers. */
+  /** The MLP on `inputOf(z)`; ReLU between layers. */
   readonly layers: readonly HypOcLayer[]
   /** The curvature of the ball is −c. */
   readonly curvature: number
@@ -39,11 +39,31 @@ export interface HypOc {
   readonly normals: readonly [Float32Array, Float32Array]
 }
 
+const clamp = (value: number, limit: number): number => Math.min(Math.max(value, -limit), limit)
+
 /** What the MLP sees of z beside ‖z‖² is limited to this many standard deviations. */
 export const NEAR = 5
 
-/** Numbers that the MLP gets: z, z², ‖z‖². */
+/** Numbers that the MLP gets. */
 export const inputsOf = (rank: number): number => 2 * rank + 1
+
+/**
+ * What the MLP gets for z, each number of mean 0 and variance 1 where z is normal: z and (z² − 1)/√2, both of z limited to
+ * ±`NEAR`, then (‖z‖² − rank)/√(2 rank).
+ */
+export function inputOf(z: Float64Array): Float64Array {
+  const rank = z.length
+  const input = new Float64Array(inputsOf(rank))
+  let excess = 0
+  for (let i = 0; i < rank; i++) {
+    const near = clamp(z[i], NEAR)
+    input[i] = near
+    input[rank + i] = (near * near - 1) / Math.SQRT2
+    excess += z[i] * z[i] - 1
+  }
+  input[2 * rank] = excess / Math.sqrt(2 * rank)
+  return input
+}
 
 /** |z| is limited to this many standard deviations, so that no finite input overflows float32 on its way. */
 export const Z_LIMIT = 1e4
@@ -58,10 +78,6 @@ export function featureLimit({ whitening, columns }: HypOc): number {
   }
   return Math.fround(1e30 / largest)
 }
-
-const clamp = (value: number, limit: number): number => Math.min(Math.max(value, -limit), limit)
-
-const dot = (x: Float64Array, y: Float64Array): number => x.reduce((sum, value, i) => sum + value * y[i], 0)
 
 function product(weights: Float32Array, x: Float64Array): Float64Array {
   const y = new Float64Array(weights.length / x.length)
@@ -89,8 +105,7 @@ export function scoreHypOc(model: HypOc, features: Features): Float64Array {
   return Float64Array.from({ length: features.rows }, (_, row) => {
     for (let i = 0; i < columns; i++) centred[i] = clamp(features.data[row * columns + i] - mean[i], limit)
     const z = product(whitening, centred).map((value) => clamp(value, Z_LIMIT))
-    const near = z.map((value) => clamp(value, NEAR))
-    let u = Float64Array.of(...near, ...near.map((value) => value * value), dot(z, z))
+    let u = inputOf(z)
     layers.forEach(({ weights, bias }, layer) => {
       u = product(weights, u).map((value, i) => value + bias[i])
       if (layer < layers.length - 1) u = u.map((value) => Math.max(value, 0))

@@ -19,7 +19,7 @@ import { type CallOptions, HardpackError, type Rng, rng, throwIfAborted } from '
 import { checkFeatures, type Features } from '../features.ts'
 import { initialParameters, lossAndGradient, makeParameters, type NetworkShape, normal } from './gradient.ts'
 import { conformalFactor, exp0 } from './poincare.ts'
-import { type HypOc, type HypOcLayer, inputsOf, NEAR } from './score.ts'
+import { type HypOc, inputOf, inputsOf } from './score.ts'
 import { fitWhitening, whiten } from './whiten.ts'
 
 export interface HypOcOptions extends CallOptions {
@@ -89,41 +89,6 @@ function makeOrder(rows: number, random: Rng): () => number {
   }
 }
 
-/**
- * What the MLP sees of z, each number of mean 0 and variance 1 for a normal z: z and (z² − 1) / √2, both of z limited to
- * `NEAR`, then (‖z‖² − rank) / √(2 rank).
- */
-function writeInput(batch: Float64Array, row: number, z: Float64Array): void {
-  const rank = z.length
-  const at = row * inputsOf(rank)
-  let squares = 0
-  for (let i = 0; i < rank; i++) {
-    const near = Math.min(Math.max(z[i], -NEAR), NEAR)
-    batch[at + i] = near
-    batch[at + rank + i] = (near * near - 1) / Math.SQRT2
-    squares += z[i] * z[i]
-  }
-  batch[at + 2 * rank] = (squares - rank) / Math.sqrt(2 * rank)
-}
-
-/** The first layer, on what `writeInput` gives, as one on z, z² and ‖z‖². */
-function onSquares(weights: Float64Array, bias: Float64Array): HypOcLayer {
-  const inputs = weights.length / bias.length
-  const rank = (inputs - 1) / 2
-  const folded = weights.slice()
-  const shifted = bias.slice()
-  bias.forEach((_, o) => {
-    const at = o * inputs
-    for (let i = rank; i < 2 * rank; i++) {
-      folded[at + i] /= Math.SQRT2
-      shifted[o] -= folded[at + i]
-    }
-    folded[at + 2 * rank] /= Math.sqrt(2 * rank)
-    shifted[o] -= folded[at + 2 * rank] * rank
-  })
-  return { weights: Float32Array.from(folded), bias: Float32Array.from(shifted) }
-}
-
 function checkOptions({ seed = 0, rank = 256, steps = 400 }: HypOcOptions): {
   seed: number
   rank: number
@@ -182,13 +147,13 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
     for (let row = 0; row < BATCH; row++) {
       const at = next() * rank
       const sample = samples.subarray(at, at + rank)
-      writeInput(batch, row, sample)
+      batch.set(inputOf(sample), row * inputsOf(rank))
       for (let i = 0; i < rank; i++) mean[i] += ((1 - KEEP) * sample[i]) / BATCH
     }
     for (let row = BATCH; row < 2 * BATCH; row++) {
       const spread = row % FAR_EVERY === 0 ? SPREAD * FARTHEST ** random.uniform() : SPREAD
       for (let i = 0; i < rank; i++) z[i] = mean[i] + spread * normal(random)
-      writeInput(batch, row, z)
+      batch.set(inputOf(z), row * inputsOf(rank))
     }
     lossAndGradient(shape, parameters, batch, BATCH, PAIR_WEIGHT, gradient)
     clipGradient(gradient.all)
@@ -204,11 +169,10 @@ export async function fitHypOc(features: Features, options: HypOcOptions = {}): 
     columns,
     mean: Float32Array.from(whitening.mean),
     whitening: Float32Array.from(whitening.matrix),
-    layers: parameters.weights.map((weights, layer) => {
-      const bias = parameters.biases[layer]
-      if (layer === 0) return onSquares(weights, bias)
-      return { weights: Float32Array.from(weights), bias: Float32Array.from(bias) }
-    }),
+    layers: parameters.weights.map((weights, layer) => ({
+      weights: Float32Array.from(weights),
+      bias: Float32Array.from(parameters.biases[layer]),
+    })),
     curvature: CURVATURE,
     radius: RADIUS,
     points: [Float32Array.from(points[0]), Float32Array.from(points[1])],

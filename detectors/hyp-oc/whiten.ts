@@ -8,8 +8,11 @@ import { HardpackError } from '../../sdk/core/index.ts'
 import { classMoments, leadingEigenpairs, tiedCovariance } from '../covariance.ts'
 import type { Features } from '../features.ts'
 
-/** Least variance of a direction, as a share of the mean variance of a column: below it is float32 noise. */
-const LEAST_VARIANCE = 1e-6
+/**
+ * Least variance of a direction, as a share of the mean variance of a column. Dividing by less enlarges the rounding of
+ * float32 in the graph.
+ */
+const LEAST_VARIANCE = 1e-4
 
 export interface Whitening {
   readonly mean: Float64Array

@@ -133,3 +133,16 @@ test('outputs that do not fit are refused in one sentence', () => {
   assert.throws(() => scoreSecondOpinion(outputs(1, 3, Number.NaN), outputs(1, 3)), /expected finite numbers, got NaN/)
   assert.throws(() => scoreSecondOpinion(outputs(1, 3), outputs(1, 3, -1), { secondKind: 'probabilities' }), /got -1/)
 })
+
+test('NaN in an image never looks normal', async () => {
+  const model = smallClassifier()
+  const image = pixels([2, 1, 7, 6], 3)
+  ;(image.data as Float32Array).fill(Number.NaN, 20, 23)
+  const { logits } = await run(model, { image })
+  for (const rule of RULES) {
+    const tier = secondOpinionGraph(model, { second: smallClassifier({ seed: 5 }), rule })
+    const { score } = await run(tier, { image, [LOGITS_INPUT]: asTensor(logits) })
+    assert.ok(Number.isNaN(score.data[0]), `${score.data[0]}`)
+    assert.ok(Number.isFinite(score.data[1]))
+  }
+})

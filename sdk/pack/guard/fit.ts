@@ -207,7 +207,14 @@ async function fitCheap(
   }
   if (choice.kind === 'hyp-oc') {
     const fitted = await fitHypOc(samples.features, { seed, ...call })
-    return { detectors: [detector(context, choice.kind, hypOcHead(fitted, fragment, features))] }
+    // Its baseline stands beside it: which of the two is better, only negatives could tell.
+    const gaussian = fitMahalanobis(samples.features)
+    return {
+      detectors: [
+        detector(context, choice.kind, hypOcHead(fitted, fragment, features)),
+        detector(context, 'gaussian', mahalanobisHead(gaussian, fragment, features)),
+      ],
+    }
   }
   return fitMahalanobisHeads(choice, context, extra)
 }
