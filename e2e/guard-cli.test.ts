@@ -54,7 +54,6 @@ before(async () => {
   await Promise.all([
     writeFile(join(folder, 'clean.npy'), digits(800, 0)),
     writeFile(join(folder, 'held.npy'), digits(100, 5000)),
-    writeFile(join(folder, 'one.npy'), digits(1, 7000)),
     writeFile(join(folder, 'three.npy'), digits(3, 7001)),
     writeFile(join(folder, 'few.npy'), digits(40, 0)),
     writeFile(
@@ -71,16 +70,16 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }))
 
 test('run prints what the guard says, and --json holds it', async () => {
-  const people = await said('run', 'guarded.hpk', '--input', 'image=one.npy')
-  assert.match(people, /^verdict: accept, p \d\.\d+ \(α 0\.05\); (mahalanobis|max-softmax) \S+, threshold \S+$/m)
   const three = await said('run', 'guarded.hpk', '--input', 'image=three.npy')
-  assert.deepEqual(three.match(/^verdict \d: /gm), ['verdict 0: ', 'verdict 1: ', 'verdict 2: '])
+  const line =
+    /^verdict \d: (accept|flag|reject), p \d\.\d+ \(α 0\.05\); (mahalanobis|max-softmax) \S+, threshold \S+$/gm
+  assert.equal(three.match(line)?.length, 3, three)
   const { verdict, verdicts, outputs } = await json('run', 'guarded.hpk', '--input', 'image=noise.npy')
   assert.equal(verdict.action, 'reject')
   assert.deepEqual(verdicts, [verdict])
   assert.equal(verdict.reasons.length, 2)
-  assert.deepEqual(outputs, (await json('run', 'plain.hpk', '--input', 'image=noise.npy')).outputs)
-  assert.equal((await json('run', 'plain.hpk', '--input', 'image=one.npy')).verdict, undefined)
+  const plain = await json('run', 'plain.hpk', '--input', 'image=noise.npy')
+  assert.deepEqual([plain.outputs, plain.verdict], [outputs, undefined])
 })
 
 test('inspect: what the guard is made of; each weight once', async () => {
@@ -166,8 +165,6 @@ test('guard evaluate: false alarms, outliers, attacks, changes and a report', as
 test('mistakes are told in one sentence: of the call with 2, of the files with 1', async () => {
   const calls: [number, RegExp, ...string[]][] = [
     [2, /expected "evaluate" and one package, got "judge"/, 'guard', 'judge'],
-    [2, /expected --clean/, 'guard', 'evaluate', 'guarded.hpk'],
-    [2, /--attack expected some of .*, got "magic"/, 'guard', 'evaluate', 'a', '--clean', 'a', '--attack', 'magic'],
     [1, /expected a package with a guard, got one without/, 'guard', 'evaluate', 'plain.hpk', '--clean', 'held.npy'],
     [1, /got "missing\.npy"/, 'guard', 'evaluate', 'guarded.hpk', '--clean', 'missing.npy'],
     [2, /--flag expected --calibrate/, 'pack', MNIST, '-o', 'n.hpk', '--flag', '0.1'],
@@ -184,7 +181,6 @@ test('mistakes are told in one sentence: of the call with 2, of the files with 1
       '2',
     ],
     [2, /--band expected two p-values/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy', '--band', '0.5'],
-    [2, /--guard: .*got "magic"/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy', '--guard', 'magic'],
     [1, /at least 197 clean samples to calibrate on, got 20/, 'pack', MNIST, '-o', 'n.hpk', '--calibrate', 'few.npy'],
   ]
   for (const [expected, sentence, ...args] of calls) {

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Feeds, Graph, Session, SessionOptions, Target } from '../../targets/types.ts'
-import { bytesOf, HardpackError, type Tensor, tensorOf, throwIfAborted } from '../core/index.ts'
-import { findChromium, launchChromium, type OpenPage, openPage } from './chromium.ts'
+import { bytesOf, HardpackError, messageOf, type Tensor, tensorOf, throwIfAborted } from '../core/index.ts'
+import type { OpenPage } from './chromium.ts'
 import { STRICT_CSP, serve } from './static-server.ts'
 import type { Answer, BrowserTargetName, SessionInfo, WireTensor } from './target-page.ts'
 
@@ -24,11 +24,23 @@ export interface ChromiumTargets {
 /**
  * Starts headless Chromium with targets in it.
  *
- * @throws HardpackError `TARGET_UNAVAILABLE` where there is no Chromium, or esbuild is not installed.
+ * @throws HardpackError `TARGET_UNAVAILABLE` where there is no Chromium, or playwright-core or esbuild is not installed.
  * @example
  * const { targets, close } = await chromiumTargets(['webgpu'])
  */
 export async function chromiumTargets(names: readonly BrowserTargetName[]): Promise<ChromiumTargets> {
+  // Optional peers, and slow to load: only who asks for a browser needs them.
+  const [{ findChromium, launchChromium, openPage }, { build }, { hardpack }] = await Promise.all([
+    import('./chromium.ts'),
+    import('esbuild'),
+    import('../bundler/esbuild.ts'),
+  ]).catch((error) => {
+    throw new HardpackError(
+      'TARGET_UNAVAILABLE',
+      `A browser's target expected playwright-core and esbuild, got: ${messageOf(error)}.`,
+      { hint: 'Install both.', cause: error },
+    )
+  })
   const chromium = findChromium()
   if ('reason' in chromium) {
     throw new HardpackError('TARGET_UNAVAILABLE', `A browser's target expected Chromium, got ${chromium.reason}.`)
@@ -39,7 +51,6 @@ export async function chromiumTargets(names: readonly BrowserTargetName[]): Prom
     for (const end of closers.splice(0)) await end().catch(() => {}) // What is left must be closed too.
   }
   try {
-    const [{ build }, { hardpack }] = await Promise.all([import('esbuild'), import('../bundler/esbuild.ts')])
     await build({
       entryPoints: [fileURLToPath(new URL('target-page.js', import.meta.url))],
       outdir: folder,
@@ -97,8 +108,9 @@ class ChromiumTarget implements Target {
         return mapped(results, fromWire)
       },
       close: async () => {
-        if (open) await this.#ask<undefined>('close', id)
+        if (!open) return
         open = false
+        await this.#ask<undefined>('close', id)
       },
     }
   }

@@ -24,7 +24,7 @@ const DEFAULTS: GuardPolicy = {
 export function policyOf(given: Partial<GuardPolicy> = {}): GuardPolicy {
   const flag = given.flag ?? Math.max(DEFAULTS.flag, given.reject ?? 0)
   const reject = given.reject ?? Math.min(DEFAULTS.reject, flag)
-  const { confidence, combination, withhold } = { ...DEFAULTS, ...given }
+  const { confidence = DEFAULTS.confidence, combination = DEFAULTS.combination, withhold = DEFAULTS.withhold } = given
   const check = (holds: boolean, expected: string, got: unknown): void => {
     if (holds) return
     throw new HardpackError('INVALID_ARGUMENT', `The policy of a guard expected ${expected}, got ${got}.`)
