@@ -35,6 +35,10 @@ else {
   print(`Packages: ${count(packages.detector.length)} and ${count(packages.classifier.length)} bytes.`)
   print()
   print(looksTable(photos, runs))
+  for (const { where, looks } of runs) {
+    const reason = looks.find(({ look }) => look.degraded)?.look.degraded
+    if (reason) print(`${where}: ${reason}`)
+  }
   for (const reason of skipped) print(`Left out: ${reason}`)
   print()
   const verdict = inChromium.length === 0 ? 'not compared, Chromium is absent' : different.length === 0 ? 'yes' : 'NO'

@@ -43,7 +43,7 @@ export async function makePackages(
   }
   const browser = await browserTargets()
   try {
-    const targets = [node({ threads: 1 }), wasm(), ...(await available(browser?.targets ?? []))]
+    const targets = [node({ threads: 1 }), wasm(), ...(await fastEnough(browser?.targets ?? []))]
     note(`packing ${CLASSIFIER} with its guard, calibrated on ${targets.map(({ name }) => name).join(', ')} …`)
     const { bytes: classifier } = await pack(await modelOf(folder, CLASSIFIER), {
       name: CLASSIFIER,
@@ -81,7 +81,8 @@ async function browserTargets(): Promise<ChromiumTargets | undefined> {
   }
 }
 
-async function available(targets: readonly Target[]): Promise<Target[]> {
+/** Targets with hardware below them: a software adapter takes seconds a crop. */
+async function fastEnough(targets: readonly Target[]): Promise<Target[]> {
   const probes = await Promise.all(targets.map((target) => target.probe()))
-  return targets.filter((_, i) => probes[i].available)
+  return targets.filter((_, i) => probes[i].available && !/software/.test(probes[i].reason ?? ''))
 }

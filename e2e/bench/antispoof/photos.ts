@@ -69,7 +69,7 @@ const JITTER = {
   shift: 0.08,
   surroundings: 0.15,
   brightness: 0.15,
-  /** Of 255, each way. */
+  /** Of the range of a pixel, each way, at most; half of the crops have none, as photos have. */
   noise: 0.03,
 }
 
@@ -96,9 +96,10 @@ export function jitteredCrops(
     const moved = { left: box.left + dx, top: box.top + dy, right: box.right + dx, bottom: box.bottom + dy }
     const square = squareAround(moved, SURROUNDINGS + within(JITTER.surroundings))
     const light = 1 + within(JITTER.brightness)
+    const noise = Math.max(0, within(JITTER.noise))
     const crop = cropTensor(cropSquare(pixels, square), side).data
     for (let k = 0; k < size; k++) {
-      data[i * size + k] = Math.min(1, Math.max(0, light * Number(crop[k]) + within(JITTER.noise)))
+      data[i * size + k] = Math.min(1, Math.max(0, light * Number(crop[k]) + within(noise)))
     }
   }
   return {
