@@ -91,6 +91,11 @@ export async function fitGuard(
   }
   const tiers: Tier[] = []
   for (const choice of choices) if (!isCheap(choice)) tiers.push(await tierOf(choice, context, options, target, call))
+  if (options.band && tiers.length === 0) {
+    throw new HardpackError('INVALID_ARGUMENT', 'A band expected a detector with a pass of its own, got none.', {
+      hint: 'Add feature-squeezing, second-opinion or beyond, or leave out the band.',
+    })
+  }
   const [low, high] = options.band ?? [0, 1]
   return {
     graphs: [guardedGraph(main, context, detectors, room), ...tiers.map(({ graph }) => graph)],
