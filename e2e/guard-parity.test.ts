@@ -26,18 +26,18 @@ const skip = 'reason' in chromium ? chromium.reason : false
 const SHAPE = [1, 28, 28]
 const PIXELS = 28 * 28
 const FITTED = 600
-/** Few, for a software WebGPU adapter; half of them are just enough for a rate of 0.01. */
-const CALIBRATED = 220
+const CALIBRATED = 400
 /** The part of the calibration samples that the p-value of the whole counts. */
 const COUNTED = CALIBRATED / 2
-const JUDGED = 60
+const JUDGED = 30
 
 let folder: string
 let bytes: Uint8Array
 let served: Served
 let browser: Browser
 let page: OpenPage
-let hasWebgpu = false
+/** What runs WebGPU in Chromium: a software adapter takes too long for a calibration of its own. */
+let adapter: 'none' | 'software' | 'hardware' = 'none'
 
 function digits(offset: number, count: number) {
   const { images, labels } = readDigits(count, offset)
@@ -59,9 +59,11 @@ function mixed(): Float32Array {
   return images.map((value, at) => [value, 1 - value, uniform()][Math.floor(at / PIXELS) % 3])
 }
 
-/** Three samples, of which the second is finite and yet so large that the model overflows. */
+/** As many samples, of which the second is finite and yet so large that the model overflows. */
 function overflowing(): Float32Array {
-  return readDigits(3, FITTED + CALIBRATED).images.map((value, at) => (Math.floor(at / PIXELS) === 1 ? 3e38 : value))
+  return readDigits(JUDGED, FITTED + CALIBRATED).images.map((value, at) =>
+    Math.floor(at / PIXELS) === 1 ? 3e38 : value,
+  )
 }
 
 function withNan(): Float32Array {
@@ -75,9 +77,12 @@ before(async () => {
   const browserTargets = skip ? undefined : await chromiumTargets(['webgpu'])
   try {
     const webgpu = browserTargets?.targets ?? []
-    for (const target of webgpu) hasWebgpu = (await target.probe()).available
+    for (const target of webgpu) {
+      const { available, reason = '' } = await target.probe()
+      if (available) adapter = /software/.test(reason) ? 'software' : 'hardware'
+    }
     const onnx = await readFile(fileURLToPath(new URL('../../e2e/models/mnist-cnn.onnx', import.meta.url)))
-    const targets = [node({ threads: 1 }), wasm(), ...(hasWebgpu ? webgpu : [])]
+    const targets = [node({ threads: 1 }), wasm(), ...(adapter === 'hardware' ? webgpu : [])]
     const guard = { fit: digits(0, FITTED), calibrate: digits(FITTED, CALIBRATED), targets }
     bytes = (await pack(onnx, { name: 'digits', effort: 'fast', guard })).bytes
   } finally {
@@ -123,14 +128,9 @@ test('in Node the guard accepts digits, refuses what is none, and fails closed w
   const share = (list: readonly string[]): number => list.filter((action) => action === 'accept').length / list.length
   assert.ok(share(actions[0]) >= 0.8, `digits accepted: ${share(actions[0])}`)
   assert.ok(share([...actions[1], ...actions[2]]) <= 0.1, 'inverted digits and noise accepted')
-  assert.deepEqual(
-    overflowed.verdicts.map(({ action, p }) => [action === 'indeterminate', p === null]),
-    [
-      [false, false],
-      [true, true],
-      [false, false],
-    ],
-  )
+  for (const [i, { action, p }] of overflowed.verdicts.entries()) {
+    assert.deepEqual([action === 'indeterminate', p === null], [i === 1, i === 1], `sample ${i}`)
+  }
   assert.deepEqual(overflowed.outputs, [])
 })
 
@@ -139,8 +139,8 @@ test('NaN in an input is refused before any model sees it', async () => {
 })
 
 for (const target of ['wasm', 'webgpu'] as const) {
-  test(`${target} in Chromium gives the verdicts of Node`, { skip, timeout: 120_000 }, async (t) => {
-    if (target === 'webgpu' && !hasWebgpu) return t.skip('no WebGPU adapter')
+  test(`${target} in Chromium gives the verdicts of Node`, { skip, timeout: 300_000 }, async (t) => {
+    if (target === 'webgpu' && adapter === 'none') return t.skip('no WebGPU adapter')
     const [mine, theirs] = [await inNode(), await inChromium(target, ['0.bin', '1.bin'])]
     const apart = 2 / (COUNTED + 1)
     for (const [batch, { verdicts, outputs }] of theirs.entries()) {
@@ -151,7 +151,9 @@ for (const target of ['wasm', 'webgpu'] as const) {
         assert.equal(action, own.action, where)
         assert.deepEqual(Object.keys(detectors).sort(), Object.keys(own.detectors).sort(), where)
         assert.ok(Math.abs((p ?? 2) - (own.p ?? 2)) <= apart, `${where}: p ${p}, in Node ${own.p}`)
-        if (own.action !== 'indeterminate') assert.equal(degraded, null, where)
+        if (own.action === 'indeterminate') continue
+        if (target === 'wasm' || adapter === 'hardware') assert.equal(degraded, null, where)
+        else assert.match(degraded ?? '', /calibrated on node.*not on webgpu/, where)
       }
     }
     await assert.rejects(inChromium(target, ['nan.bin']), /INVALID_INPUT|"image" expected finite numbers, got NaN/)

@@ -105,18 +105,19 @@ function classifierGraph(): GraphParts {
   }
 }
 
-/** A picture of one colour, its green at full in a box. */
+/** A picture of one colour, with green in a box. */
 function photoOf(
   size: readonly [number, number],
   [red, blue]: readonly [number, number],
   box?: readonly number[],
+  green = 255,
 ): Pixels {
   const [width, height] = size
   const data = new Uint8Array(width * height * 3)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const inside = box && x >= box[0] && x < box[2] && y >= box[1] && y < box[3]
-      data.set([red, inside ? 255 : 0, blue], (y * width + x) * 3)
+      data.set([red, inside ? green : 0, blue], (y * width + x) * 3)
     }
   }
   return { width, height, channels: 3, data }
@@ -161,8 +162,10 @@ test('the face is the candidate with the highest score, in pixels of the photo',
 })
 
 test('pixels become (x − 127) / 128', async () => {
-  const face = await findFace(chain.detector, photoOf([WIDTH, HEIGHT], [0, 0], CANDIDATES[1]))
-  assert.equal(face?.score, 1)
+  for (const green of [255, 223]) {
+    const face = await findFace(chain.detector, photoOf([WIDTH, HEIGHT], [0, 0], CANDIDATES[1], green))
+    assert.equal(face?.score, (green - 127) / 128)
+  }
 })
 
 test('a photo without a face is refused, without a probability', async () => {

@@ -65,9 +65,9 @@ export function metricsTable(systems: readonly SystemMetrics[]): string {
 export function sentenceOfFew(systems: readonly SystemMetrics[]): string {
   const { worst, apcerUpper, bpcer } = systems[systems.length - 1].metrics
   const photos = worst.apcer.total + bpcer.total
-  const named = photos === 3 ? 'Three photos prove' : `${photos} photos prove`
+  const named = photos === 3 ? 'Three photos' : `${photos} photos`
   return [
-    `${named} nothing: after ${worst.apcer.count} of ${worst.apcer.total} attacks passed and ${bpcer.count} of ${bpcer.total} bona fide presentations refused,`,
-    `the true APCER may still be ${percent(apcerUpper)} and the true BPCER ${percent(bpcer.upper)}, at 95 % confidence; and the guard was made on these very photos.`,
+    `${named} prove nothing: ${worst.apcer.count} of ${worst.apcer.total} attacks passed and ${bpcer.count} of ${bpcer.total} bona fide presentations were refused, and yet the true APCER may be`,
+    `${percent(apcerUpper)} and the true BPCER ${percent(bpcer.upper)} (95 % bounds). Besides, the guard was made, and its jitter chosen, on these very photos.`,
   ].join('\n')
 }

@@ -69,7 +69,7 @@ const JITTER = {
   shift: 0.08,
   surroundings: 0.15,
   brightness: 0.15,
-  /** Of the range of a pixel, each way, at most; half of the crops have none, as photos have. */
+  /** Of the range of a pixel, each way, at most; half of the crops have none: where all had some, both photos were rejected. */
   noise: 0.03,
 }
 

@@ -74,7 +74,7 @@ export async function runInChromium(packages: Packages, photos: readonly Photo[]
       ['wasm', true],
     ]
     for (const [target, own] of ways) {
-      const where = `Chromium ${target}${own ? ', own decoder' : ''}`
+      const where = `Chromium ${target}${own ? ', own JPEG' : ''}`
       const reason = await call<string | null>(`antispoof.reason('${target}')`)
       if (reason !== null) {
         skipped.push(`${where}: ${reason}`)

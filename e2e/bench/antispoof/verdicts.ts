@@ -11,8 +11,7 @@ export function looksTable(photos: readonly Photo[], runs: readonly Run[]): stri
     runs.map(({ where, looks }, k) => {
       const { look, ms } = looks[i]
       return [
-        k === 0 ? file : '',
-        k === 0 ? (attack ?? 'bona fide') : '',
+        [file, `  ${attack ? `attack: ${attack}` : 'bona fide'}`][k] ?? '',
         where,
         boxOf(look),
         number(look.real),
@@ -25,8 +24,8 @@ export function looksTable(photos: readonly Photo[], runs: readonly Run[]): stri
     }),
   )
   const detectors = detectorsOf(runs).map((name) => `p ${name}`)
-  const head = ['photo', 'shows', 'target', 'face (px)', 'P(real)', 'label', 'guard', 'p', ...detectors, 'ms']
-  return table([head, ...rows], [4, 7, ...detectors.map((_, i) => 8 + i), 8 + detectors.length])
+  const head = ['photo', 'target', 'face (px)', 'P(real)', 'label', 'guard', 'p', ...detectors, 'ms']
+  return table([head, ...rows], [3, 6, ...detectors.map((_, i) => 7 + i), 7 + detectors.length])
 }
 
 function detectorsOf([first]: readonly Run[]): string[] {
