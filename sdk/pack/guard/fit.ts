@@ -76,11 +76,12 @@ export async function fitGuard(
   }
   const context = await contextOf(main, model, options, target, call)
   const detectors: GuardDetector[] = []
+  const baseline = !cheap.some(({ kind }) => kind === 'mahalanobis')
   let room: FittedRoom | undefined
   for (const choice of cheap) {
     const index = detectors.length
     const learning = choice.kind === 'mahalanobis' && !room ? (options.room ?? 0) : 0
-    const fitted = await fitCheap(choice, context, learning, call)
+    const fitted = await fitCheap(choice, context, { extra: learning, baseline }, call)
     detectors.push(...fitted.detectors)
     if (fitted.room) room = { ...fitted.room, index, extra: learning }
   }
@@ -195,11 +196,17 @@ interface FittedCheap {
   readonly room?: Pick<FittedRoom, 'detector' | 'room'>
 }
 
-/** @param extra classes that a device may add */
+interface CheapOptions {
+  /** Classes that a device may add. */
+  readonly extra: number
+  /** Whether Hyp-OC brings its Gaussian baseline. */
+  readonly baseline: boolean
+}
+
 async function fitCheap(
   choice: CheapChoice,
   context: FitContext,
-  extra: number,
+  { extra, baseline }: CheapOptions,
   call: CallOptions,
 ): Promise<FittedCheap> {
   const { fragment, logits, probabilities, features, samples, seed } = context
@@ -212,14 +219,11 @@ async function fitCheap(
   }
   if (choice.kind === 'hyp-oc') {
     const fitted = await fitHypOc(samples.features, { seed, ...call })
-    // Its baseline stands beside it: which of the two is better, only negatives could tell.
+    const own = detector(context, choice.kind, hypOcHead(fitted, fragment, features))
+    // Mahalanobis is the baseline of Hyp-OC; three detectors on the same features would only dilute the others.
+    if (!baseline) return { detectors: [own] }
     const gaussian = fitMahalanobis(samples.features)
-    return {
-      detectors: [
-        detector(context, choice.kind, hypOcHead(fitted, fragment, features)),
-        detector(context, 'gaussian', mahalanobisHead(gaussian, fragment, features)),
-      ],
-    }
+    return { detectors: [own, detector(context, 'gaussian', mahalanobisHead(gaussian, fragment, features))] }
   }
   return fitMahalanobisHeads(choice, context, extra)
 }
