@@ -35,7 +35,9 @@ export interface TargetPage {
   close(id: number): Promise<Answer<undefined>>
 }
 
-const TARGETS: Readonly<Record<BrowserTargetName, Target>> = { wasm: wasm(), webgpu: webgpu() }
+/** A batch on a software adapter may take minutes. */
+const OPTIONS = { runTimeoutMs: 30 * 60_000 }
+const TARGETS: Readonly<Record<BrowserTargetName, Target>> = { wasm: wasm(OPTIONS), webgpu: webgpu(OPTIONS) }
 const sessions: Session[] = []
 
 const CHUNK = 0x8000

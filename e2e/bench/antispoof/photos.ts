@@ -17,14 +17,12 @@ interface Listed {
   readonly file: string
   /** The species of the attack, in the words of ISO/IEC 30107-3; none for a bona fide presentation. */
   readonly attack?: string
-  /** Quarter turns clockwise that stand it upright: what its EXIF says, which decoders of training pipelines ignore. */
-  readonly turns: number
 }
 
 const PHOTOS: readonly Listed[] = [
-  { file: 'spoof-sample-real-T1.jpg', turns: 1 },
-  { file: 'astronaut.png', turns: 0 },
-  { file: 'spoof-sample-fake-F1.jpg', attack: 'print', turns: 1 },
+  { file: 'spoof-sample-real-T1.jpg' },
+  { file: 'astronaut.png' },
+  { file: 'spoof-sample-fake-F1.jpg', attack: 'print' },
 ]
 
 export interface Photo extends Listed {
@@ -41,24 +39,9 @@ export async function readPhotos(folder: string): Promise<readonly Photo[] | str
   return Promise.all(
     PHOTOS.map(async (photo, i) => {
       const picture = decodePicture(await readFile(paths[i]), photo.file)
-      return { ...photo, path: paths[i], pixels: turned(pixelsOf(picture, 3), photo.turns) }
+      return { ...photo, path: paths[i], pixels: pixelsOf(picture, 3) }
     }),
   )
-}
-
-/** Turned clockwise by quarters. */
-export function turned(pixels: Pixels, quarters: number): Pixels {
-  if (quarters === 0) return pixels
-  const { width, height, channels, data } = pixels
-  const result = new Uint8Array(data.length)
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const to = (x * height + (height - 1 - y)) * channels
-      const from = (y * width + x) * channels
-      for (let c = 0; c < channels; c++) result[to + c] = data[from + c]
-    }
-  }
-  return turned({ width: height, height: width, channels, data: result }, quarters - 1)
 }
 
 const SEED = 30107
