@@ -19,7 +19,7 @@ import type { Model } from '../../../sdk/run/model.ts'
 import { node } from '../../../targets/node.ts'
 import { type Chain, cropSquare, findFace, type Look, look, squareAround } from './chain.ts'
 import { attackMetrics } from './metrics.ts'
-import { jitteredCrops, type Photo, turned } from './photos.ts'
+import { jitteredCrops, type Photo } from './photos.ts'
 import type { Run } from './runs.ts'
 import { differences } from './verdicts.ts'
 
@@ -205,12 +205,6 @@ test('outside the photo pixels are mirrored, as numpy.pad does with mode "reflec
   assert.deepEqual([...corner.data], [5, 6, 5, 4, 2, 3, 2, 1, 5, 6, 5, 4, 8, 9, 8, 7])
 })
 
-test('a quarter turn is clockwise, and four are none', () => {
-  const pixels = { width: 3, height: 2, channels: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) }
-  assert.deepEqual(turned(pixels, 1), { width: 2, height: 3, channels: 1, data: Uint8Array.of(4, 1, 5, 2, 6, 3) })
-  assert.deepEqual(turned(pixels, 4), pixels)
-})
-
 test('jittered crops: the same for the same stream, none in two streams, all within 0 to 1', async () => {
   const faces = [{ pixels: photoOf([16, 16], [90, 200], [4, 4, 9, 9]), box: { left: 4, top: 4, right: 9, bottom: 9 } }]
   const all = Array.from({ length: 30 }, (_, i) => i)
@@ -244,7 +238,7 @@ test('targets differ where label, action or the detectors that flag differ, and 
 test('attacks that pass count for APCER, bona fide presentations that do not for BPCER', () => {
   const attacks = [undefined, undefined, 'print', 'replay']
   const photos = attacks.map((attack, i): Photo => {
-    return { file: `photo ${i}`, path: '', turns: 0, attack, pixels: photoOf([1, 1], [0, 0]) }
+    return { file: `photo ${i}`, path: '', attack, pixels: photoOf([1, 1], [0, 0]) }
   })
   const spoof = { real: 0.1, label: 'spoof' } as const
   const [alone, guarded] = attackMetrics(photos, runOf('Node', [{}, { action: 'flag' }, spoof, { action: 'reject' }]))
