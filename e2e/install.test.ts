@@ -16,7 +16,7 @@ import { readDigits } from './models/digits.ts'
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 const MODEL = join(REPOSITORY, 'e2e', 'models', 'mnist-cnn.onnx')
-const DEPENDENCIES = ['@noble/ed25519', 'fflate', 'protobufjs']
+const DEPENDENCIES = ['@noble/ed25519', 'd3-scale', 'd3-shape', 'fflate', 'jpeg-js', 'ml-matrix', 'pngjs', 'protobufjs']
 
 const run = promisify(execFile)
 const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? process.env.npm_execpath : undefined
@@ -100,7 +100,7 @@ test('the tarball holds what package.json points to, with types, and nothing of 
   assert.deepEqual(unwanted, [])
 })
 
-test('three dependencies, peers that are all optional, and no script that runs on install', () => {
+test('eight dependencies, peers that are all optional, and no script that runs on install', () => {
   assert.deepEqual(Object.keys(manifest.dependencies).sort(), DEPENDENCIES)
   assert.deepEqual(
     Object.keys(manifest.peerDependencies).filter((name) => !manifest.peerDependenciesMeta[name]?.optional),
