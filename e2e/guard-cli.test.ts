@@ -1,34 +1,19 @@
 /** The guard on the command line, on real digits: packed, inspected, run, verified, compared and evaluated. */
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type Result, runHardpack } from './command-line.ts'
 import { readDigits } from './models/digits.ts'
 
-const CLI = fileURLToPath(new URL('../sdk/cli/main.js', import.meta.url))
 const MNIST = fileURLToPath(new URL('../../e2e/models/mnist-cnn.onnx', import.meta.url))
 
 let folder = ''
 
-function hardpack(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-    let stdout = ''
-    let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', (status) => resolve({ status, stdout, stderr }))
-  })
-}
+const hardpack = (...args: string[]): Promise<Result> => runHardpack(folder, args)
 
 async function said(...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await hardpack(...args)

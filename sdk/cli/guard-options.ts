@@ -8,7 +8,7 @@ import { signatureOf } from '../onnx/index.ts'
 import { readWhole } from '../pack/file.ts'
 import { DEFAULT_DETECTORS, parseChoices } from '../pack/guard/choice.ts'
 import type { GuardOptions } from '../pack/guard/make.ts'
-import { openSamples, split } from '../pack/samples/index.ts'
+import { openSamples, split, valueRange } from '../pack/samples/index.ts'
 import { chromiumTargets } from './chromium-target.ts'
 import { type Arguments, parsed, preprocessArgument, text, UsageError } from './command.ts'
 
@@ -78,12 +78,13 @@ export async function guardOptions(args: Arguments, model: Uint8Array): Promise<
     }),
   )
   const list = text(args, 'guard') ?? DEFAULT_DETECTORS.map(({ kind }) => kind).join(',')
+  const range = clean.format && valueRange(clean.format)
   const extras = {
     second,
     encoder,
     preset: args.values.paper ? ('paper' as const) : undefined,
     rank: number(args, 'rank'),
-    range: clean.format && pixelRange(clean.format),
+    range: range && ([range.min, range.max] as const),
   }
   const band = numbers(args, 'band')
   const taps = text(args, 'taps')?.split(',')
@@ -146,12 +147,6 @@ export async function calibrationTargets(args: Arguments): Promise<CalibrationTa
   const browser = list?.includes('webgpu') ? await chromiumTargets(['webgpu']) : undefined
   const all = [node({ threads: 1 }), wasm(), ...(browser?.targets ?? [])]
   return { targets: list && all.filter(({ name }) => list.includes(name)), close: async () => browser?.close() }
-}
-
-/** What pixels 0 and 255 become, over all channels. */
-function pixelRange({ scale, offset }: { scale: readonly number[]; offset: readonly number[] }): [number, number] {
-  const ends = scale.flatMap((s, c) => [offset[c], 255 * s + offset[c]])
-  return [Math.min(...ends), Math.max(...ends)]
 }
 
 function number(args: Arguments, name: string): number | undefined {

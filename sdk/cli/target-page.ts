@@ -3,15 +3,10 @@
 import { wasm } from '../../targets/browser/wasm.ts'
 import { webgpu } from '../../targets/browser/webgpu.ts'
 import type { Feeds, OptimizationLevel, Probe, Session, Target, ValueInfo } from '../../targets/types.ts'
-import { bytesOf, type DType, HardpackError, type Tensor, tensorOf } from '../core/index.ts'
+import { HardpackError } from '../core/index.ts'
+import { fromWire, mapped, toWire, type WireTensor } from './wire-tensor.ts'
 
 export type BrowserTargetName = 'wasm' | 'webgpu'
-
-export interface WireTensor {
-  readonly dtype: DType
-  readonly shape: readonly number[]
-  readonly base64: string
-}
 
 /** What a call gave, or the error that it threw. */
 export type Answer<T> = { readonly value: T } | { readonly code: HardpackError['code']; readonly message: string }
@@ -39,30 +34,6 @@ export interface TargetPage {
 const OPTIONS = { runTimeoutMs: 30 * 60_000 }
 const TARGETS: Readonly<Record<BrowserTargetName, Target>> = { wasm: wasm(OPTIONS), webgpu: webgpu(OPTIONS) }
 const sessions: Session[] = []
-
-const CHUNK = 0x8000
-
-function toBase64(bytes: Uint8Array): string {
-  const parts: string[] = []
-  for (let i = 0; i < bytes.length; i += CHUNK) parts.push(String.fromCharCode(...bytes.subarray(i, i + CHUNK)))
-  return btoa(parts.join(''))
-}
-
-const toWire = (tensor: Tensor): WireTensor => ({
-  dtype: tensor.dtype,
-  shape: tensor.shape,
-  base64: toBase64(bytesOf(tensor)),
-})
-
-const fromWire = ({ dtype, shape, base64 }: WireTensor): Tensor =>
-  tensorOf(
-    dtype,
-    shape,
-    Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)),
-  )
-
-const mapped = <A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
 
 const fetched = async (url: string): Promise<Uint8Array> => new Uint8Array(await (await fetch(url)).arrayBuffer())
 

@@ -41,6 +41,19 @@ export interface Rng {
   below(n: number): number
 }
 
+/** `0 … count − 1` in an order drawn from a seed (Fisher and Yates). */
+export function shuffled(count: number, seed: number): number[] {
+  const random = rng(seed)
+  const order = Array.from({ length: count }, (_, i) => i)
+  for (let i = count - 1; i > 0; i--) {
+    const j = random.below(i + 1)
+    const swapped = order[i]
+    order[i] = order[j]
+    order[j] = swapped
+  }
+  return order
+}
+
 /**
  * The stream of random numbers of a seed.
  *

@@ -17,6 +17,7 @@ import {
   spsa,
   square,
 } from '../../detectors/attacks/index.ts'
+import { labelsOf as predictedLabels } from '../../detectors/class-probabilities.ts'
 import { node } from '../../targets/node.ts'
 import type { Feeds, Session } from '../../targets/types.ts'
 import type { GuardRoom } from '../container/manifest.ts'
@@ -25,7 +26,7 @@ import { inputGradient } from '../onnx/gradient/index.ts'
 import { readModel, writeModel } from '../onnx/index.ts'
 import { loadPackage } from '../open/load.ts'
 import { readOptions } from '../open/trust.ts'
-import type { SampleSet } from '../pack/samples/index.ts'
+import { type SampleSet, valueRange } from '../pack/samples/index.ts'
 import { unpackGraphs, type VerifyOptions } from '../pack/verify.ts'
 import { startLearning } from '../run/guard/learning.ts'
 import { filled, rowsOf } from '../run/rows.ts'
@@ -112,9 +113,7 @@ export async function openVictim(source: Source, options: VictimOptions): Promis
     const run = (session: Session): Run => inBatches(session, own, fixed, options.signal)
     const batch = await options.samples.batch([0])
     const { [guard.logits]: logits } = await run(forward)({ [input]: batch })
-    const { scale, offset } = format
-    // As the samples are rounded: else black may lie outside.
-    const ends = scale.flatMap((s, c) => [offset[c], 255 * s + offset[c]]).map(Math.fround)
+    const { min, max } = valueRange(format)
     return {
       oracle: graphOracle({
         forward: run(forward),
@@ -126,7 +125,8 @@ export async function openVictim(source: Source, options: VictimOptions): Promis
       }),
       shape: batch.shape.slice(1),
       channels: format.layout === 'nchw' ? 'first' : 'last',
-      range: { min: Math.min(...ends), max: Math.max(...ends) },
+      // As the samples are rounded: else black may lie outside.
+      range: { min: Math.fround(min), max: Math.fround(max) },
       detector: detector.name,
       withoutGradient,
       close,
@@ -216,8 +216,5 @@ export async function labelsOf(set: SampleSet, { oracle }: Victim, images: Batch
   if (set.labels) return set.labels
   const { classes } = oracle
   const { logits } = await oracle.answers(images)
-  return Int32Array.from({ length: set.count }, (_, row) => {
-    const scores = logits.subarray(row * classes, (row + 1) * classes)
-    return scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
-  })
+  return Int32Array.from(predictedLabels({ rows: set.count, columns: classes, data: logits }))
 }

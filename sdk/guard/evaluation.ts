@@ -3,7 +3,9 @@
  * with its count and its interval; nothing here is a verdict on the guard.
  */
 
-export type Action = 'accept' | 'flag' | 'reject' | 'indeterminate'
+import type { Action } from '../run/guard/verdict.ts'
+
+export type { Action }
 
 /** The name under which the guard as a whole stands beside its detectors. */
 export const COMBINED = 'combined'

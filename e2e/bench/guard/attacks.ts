@@ -12,6 +12,7 @@ import {
   graphOracle,
   pgd,
 } from '../../../detectors/attacks/index.ts'
+import { labelsOf } from '../../../detectors/class-probabilities.ts'
 import { inputGradient } from '../../../sdk/onnx/gradient/index.ts'
 import { readModel, writeModel } from '../../../sdk/onnx/index.ts'
 import { type SampleSet, subset, tensorSamples } from '../../../sdk/pack/samples/index.ts'
@@ -58,10 +59,8 @@ type Oracles = Awaited<ReturnType<typeof oracleOf>>['oracle']
 
 const rightOf = async (oracle: Oracles, images: Batch, labels: ArrayLike<number>): Promise<boolean[]> => {
   const { logits } = await oracle.answers(images)
-  return Array.from(labels, (label, i) => {
-    const row = logits.subarray(10 * i, 10 * i + 10)
-    return row.indexOf(row.reduce((a, b) => Math.max(a, b))) === label
-  })
+  const predicted = labelsOf({ rows: labels.length, columns: 10, data: logits })
+  return Array.from(labels, (label, i) => predicted[i] === label)
 }
 
 export interface AttackPlan {

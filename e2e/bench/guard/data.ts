@@ -7,6 +7,8 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ValueEntry } from '../../../sdk/container/manifest.ts'
+import { signatureOf } from '../../../sdk/onnx/index.ts'
+import type { GraphFile } from '../../../sdk/pack/graphs.ts'
 import { openSamples, type SampleSet, subset } from '../../../sdk/pack/samples/index.ts'
 import { dataFolder } from '../environment.ts'
 
@@ -31,6 +33,12 @@ export interface GuardData {
   trained(name: string): Promise<Uint8Array>
   /** A model of the folder `models`. */
   model(name: string): Promise<Uint8Array>
+}
+
+/** A model as the parts of `sdk/pack/guard` take it. */
+export function graphFile(file: Uint8Array): GraphFile {
+  const { inputs, outputs } = signatureOf(file)
+  return { name: 'main', file, inputs, outputs: outputs.map((output) => ({ ...output, shape: output.shape ?? [] })) }
 }
 
 /** The data, or in one sentence what is missing. */

@@ -9,11 +9,11 @@ import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
 import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
 import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
 import { scoreMahalanobis } from '../../../detectors/mahalanobis/score.ts'
-import { appendToFile, type Fragment, makeUntypedOutput, readModel, signatureOf } from '../../../sdk/onnx/index.ts'
+import { appendToFile, type Fragment, makeUntypedOutput, readModel } from '../../../sdk/onnx/index.ts'
 import { tapModel } from '../../../sdk/pack/guard/features.ts'
 import { runSamples } from '../../../sdk/pack/guard/samples.ts'
 import { node } from '../../../targets/node.ts'
-import type { GuardData } from './data.ts'
+import { type GuardData, graphFile } from './data.ts'
 
 export interface HeadDifference {
   readonly mahalanobis: number
@@ -22,14 +22,8 @@ export interface HeadDifference {
 
 /** Runs both heads on the held-out images, and the references on the features that the very same graph gives. */
 export async function headDifference({ trained, calibrate, held }: GuardData): Promise<HeadDifference> {
-  const file = await trained('fashion-cnn')
-  const { inputs, outputs } = signatureOf(file)
-  const main = {
-    name: 'main',
-    file,
-    inputs,
-    outputs: outputs.map((output) => ({ ...output, shape: output.shape ?? [] })),
-  }
+  const main = graphFile(await trained('fashion-cnn'))
+  const { file, inputs } = main
   const tapped = await tapModel(main, readModel(file), {}, calibrate, node(), {})
   const featuresOf = async (values: readonly string[], fragment: Fragment, set: typeof held) => {
     const { nodes, initializers } = fragment

@@ -9,11 +9,10 @@ import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
 import { fitMahalanobis } from '../../../detectors/mahalanobis/fit.ts'
 import { scoreMahalanobis } from '../../../detectors/mahalanobis/score.ts'
 import { auroc } from '../../../detectors/metrics/index.ts'
-import { signatureOf } from '../../../sdk/onnx/index.ts'
 import { tapFeatures } from '../../../sdk/pack/guard/features.ts'
 import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
 import { node } from '../../../targets/node.ts'
-import type { GuardData } from './data.ts'
+import { type GuardData, graphFile } from './data.ts'
 
 export interface OneClassRow {
   readonly digit: number
@@ -28,14 +27,7 @@ export async function oneClassDigits(
   { mnist, mnistTrain, trained }: GuardData,
   note: (what: string) => void,
 ): Promise<OneClassRow[]> {
-  const file = await trained('fashion-cnn')
-  const { inputs, outputs } = signatureOf(file)
-  const main = {
-    name: 'main',
-    file,
-    inputs,
-    outputs: outputs.map((output) => ({ ...output, shape: output.shape ?? [] })),
-  }
+  const main = graphFile(await trained('fashion-cnn'))
   const featuresOf = (set: SampleSet): Promise<Features> => tapFeatures(main, set, node(), {})
   const train = await featuresOf(mnistTrain)
   const test = await featuresOf(mnist)

@@ -1,7 +1,7 @@
 /** The guard in a package: its reference outputs, its tables as bytes, its entry in the manifest. */
 
 import type { ChunkRange, GuardEntry, GuardTable } from '../../container/manifest.ts'
-import { equal, HardpackError } from '../../core/index.ts'
+import { equal, HardpackError, type TypedArray } from '../../core/index.ts'
 import { ROOM_FEATURES, ROOM_INPUTS, roomTensors } from '../../run/guard/room.ts'
 import type { GraphFile } from '../graphs.ts'
 import { type Reference, type ReferenceOptions, takeReference } from '../reference.ts'
@@ -26,7 +26,7 @@ export async function guardReferences(
   for (const [index, { outputs }] of reference.cases.entries()) {
     for (const { name, values } of outputs) {
       const guarded = references[0].cases[index]?.outputs.find((output) => output.name === name)
-      if (guarded && equal(bytesOfValues(guarded.values), bytesOfValues(values))) continue
+      if (guarded && equal(bytesUnder(guarded.values), bytesUnder(values))) continue
       throw new HardpackError(
         'REFERENCE_MISMATCH',
         `The guard expected to leave output "${name}" as it is, got another.`,
@@ -39,16 +39,14 @@ export async function guardReferences(
   return references
 }
 
-const bytesOfValues = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
+const bytesUnder = ({ buffer, byteOffset, byteLength }: TypedArray): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
 /** The bytes of all tables, and of the detector that may learn, in the order in which `guardEntry` takes their places. */
 export function tableParts({ calibrations, room }: Guard): Uint8Array[] {
   const tables = calibrations.flatMap(({ tables, combined }) => [...tables, combined])
   const tensors = room ? Object.values(roomTensors(room.detector)).map(({ data }) => data) : []
-  return [...tables, ...tensors].map(
-    ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
-  )
+  return [...tables, ...tensors].map(bytesUnder)
 }
 
 /** The entry of the manifest. */

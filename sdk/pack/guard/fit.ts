@@ -3,6 +3,7 @@
  * they compute is appended to the model as nodes. Detectors that need passes of their own become graphs of their own.
  */
 
+import { labelsOf } from '../../../detectors/class-probabilities.ts'
 import type { Features } from '../../../detectors/features.ts'
 import { hypOcHead } from '../../../detectors/hyp-oc/head.ts'
 import { fitHypOc } from '../../../detectors/hyp-oc/train.ts'
@@ -177,10 +178,10 @@ function classesOf({ fit }: GuardOptions, { columns, data }: { columns: number; 
     return { rows: [...fit.labels.keys()], labels: fit.labels, classes }
   }
   const seen = new Map<number, number[]>()
-  for (let row = 0; row < fit.count; row++) {
-    const scores = data.subarray(row * columns, (row + 1) * columns)
-    const label = scores.indexOf(scores.reduce((a, b) => Math.max(a, b)))
-    seen.set(label, [...(seen.get(label) ?? []), row])
+  for (const [row, label] of labelsOf({ rows: fit.count, columns, data }).entries()) {
+    const rows = seen.get(label)
+    if (rows) rows.push(row)
+    else seen.set(label, [row])
   }
   const classes = [...seen].filter(([, rows]) => rows.length > 1).sort(([a], [b]) => a - b)
   const labelled = classes.flatMap(([, rows], id) => rows.map((row) => [row, id] as const)).sort(([a], [b]) => a - b)

@@ -12,6 +12,7 @@ import type { GuardDetector } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError, type Tensor } from '../../core/index.ts'
 import { appendToFile, type Model, makeValue, readModel, signatureOf, writeModel } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
+import { valueRange } from '../samples/index.ts'
 import type { DetectorChoice } from './choice.ts'
 import type { FitContext } from './fit.ts'
 import type { GuardOptions } from './make.ts'
@@ -143,9 +144,7 @@ function tappedModel({ main, tapping, samples }: FitContext): Model {
 /** What a pixel of the input can be: as told, or as the samples are prepared. */
 function rangeOf(choice: TierChoice, { format }: GuardOptions['fit']): { min: number; max: number } | undefined {
   if ('range' in choice && choice.range) return { min: choice.range[0], max: choice.range[1] }
-  if (!format) return undefined
-  const ends = format.scale.flatMap((scale, c) => [format.offset[c], 255 * scale + format.offset[c]])
-  return { min: Math.min(...ends), max: Math.max(...ends) }
+  return format && valueRange(format)
 }
 
 function tier(kind: string, model: Model, parameters: Readonly<Record<string, string>>): Tier {

@@ -3,16 +3,16 @@
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { ValueEntry } from '../../container/manifest.ts'
-import { HardpackError, messageOf } from '../../core/index.ts'
+import { HardpackError, messageOf, shuffled } from '../../core/index.ts'
 import { idxSamples, npySamples } from './arrays.ts'
 import { folderSamples } from './folder.ts'
 import { isIdxName } from './idx.ts'
 import type { Preprocess } from './preprocess.ts'
-import { type SampleSet, shuffled, subset } from './sample-set.ts'
+import { type SampleSet, subset } from './sample-set.ts'
 
 export { decodePicture, type Picture, pngOf } from './picture.ts'
-export { type PictureFormat, type Preprocess, parsePreprocess, pictureFormat } from './preprocess.ts'
-export { changed, checkCount, type SampleSet, shuffled, split, subset, tensorSamples } from './sample-set.ts'
+export { type PictureFormat, type Preprocess, parsePreprocess, pictureFormat, valueRange } from './preprocess.ts'
+export { changed, checkCount, type SampleSet, split, subset, tensorSamples } from './sample-set.ts'
 
 export interface SampleOptions {
   /** The input of the model that the samples are for. */

@@ -153,6 +153,12 @@ export function pictureFormat(input: ValueEntry, preprocess: Preprocess = {}): P
   }
 }
 
+/** What pixels 0 and 255 become, over all channels. */
+export function valueRange({ scale, offset }: PictureFormat): { min: number; max: number } {
+  const ends = scale.flatMap((factor, c) => [offset[c], 255 * factor + offset[c]])
+  return { min: Math.min(...ends), max: Math.max(...ends) }
+}
+
 /** The largest box of the format's aspect from the middle of a picture. */
 function centreBox({ width, height }: { width: number; height: number }, format: PictureFormat): Box {
   const scale = Math.min(width / format.width, height / format.height)

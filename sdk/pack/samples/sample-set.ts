@@ -1,7 +1,7 @@
 /** Sets of samples: what a guard is fitted, calibrated and evaluated on. Read a batch at a time. */
 
 import type { ValueEntry } from '../../container/manifest.ts'
-import { HardpackError, rng, type Tensor } from '../../core/index.ts'
+import { HardpackError, shuffled, type Tensor } from '../../core/index.ts'
 import { type Picture, pictureOf } from './picture.ts'
 import { numbersOf, numberTensor, type PictureFormat, pixelValuesOf, valuesOf, valuesPicture } from './preprocess.ts'
 import type { Pixels } from './resize.ts'
@@ -22,19 +22,6 @@ export interface SampleSet {
   batch(indices: readonly number[]): Promise<Tensor>
   /** What the model sees of a sample, for a report; `undefined` where samples are no pictures. */
   picture(index: number): Promise<Picture | undefined>
-}
-
-/** `0 … count − 1` in an order drawn from a seed (Fisher and Yates). */
-export function shuffled(count: number, seed: number): number[] {
-  const random = rng(seed)
-  const order = Array.from({ length: count }, (_, i) => i)
-  for (let i = count - 1; i > 0; i--) {
-    const j = random.below(i + 1)
-    const swapped = order[i]
-    order[i] = order[j]
-    order[j] = swapped
-  }
-  return order
 }
 
 /**

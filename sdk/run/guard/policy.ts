@@ -3,7 +3,7 @@
 import type { GuardPolicy } from '../../container/manifest.ts'
 import { WITHHOLDING } from '../../container/validate-guard.ts'
 import { HardpackError } from '../../core/index.ts'
-import type { Action } from './verdict.ts'
+import { type Action, SEVERITY } from './verdict.ts'
 
 /** A policy in the terms of one app. */
 export interface PolicyOptions {
@@ -46,5 +46,5 @@ function tooLoose(key: string, expected: string, got: unknown): HardpackError {
 /** Whether an action withholds outputs. */
 export function withholds({ withhold }: GuardPolicy, action: Action): boolean {
   const from = { never: 4, indeterminate: 3, reject: 2, flag: 1 }[withhold] ?? 0
-  return { accept: 0, flag: 1, reject: 2, indeterminate: 3 }[action] >= from
+  return SEVERITY[action] >= from
 }

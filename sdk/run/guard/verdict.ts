@@ -28,7 +28,8 @@ export interface Verdict {
   readonly degraded?: string
 }
 
-const SEVERITY: Readonly<Record<Action, number>> = { accept: 0, flag: 1, reject: 2, indeterminate: 3 }
+/** How grave each action is. */
+export const SEVERITY: Readonly<Record<Action, number>> = { accept: 0, flag: 1, reject: 2, indeterminate: 3 }
 
 /** The verdict that matters most. */
 export function gravest(verdicts: readonly Verdict[]): Verdict {
