@@ -25,7 +25,7 @@ import { bytesByContraction, type PackedSizes, packedSizes } from './packed-byte
 import type { FilePruneReport, PrunedLayer } from './report-data.ts'
 import { type HeldSamples, heldSamples } from './samples.ts'
 import { percent } from './summary.ts'
-import { type SyntheticKind, syntheticSamples } from './synthetic/index.ts'
+import { type SyntheticKind, syntheticFor } from './synthetic/index.ts'
 import { warningsOf } from './warnings.ts'
 
 export interface PruneOptions extends CallOptions {
@@ -101,7 +101,13 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const isSynthetic = options.samples === undefined
   const set =
     options.samples ??
-    syntheticSamples(input, { kind: options.synthetic, count: limit, seed, preprocess: options.preprocess })
+    (await syntheticFor(model, input, execute, {
+      kind: options.synthetic,
+      count: limit,
+      seed,
+      preprocess: options.preprocess,
+      ...call,
+    }))
   const samples = await heldSamples(set, input, { limit, seed, ...call })
   const analysis = analyse(model, await observeValues(model, samples, execute, call))
   checkGroups(analysis)

@@ -1,10 +1,13 @@
 /** Samples where there are none: pictures that no camera took, but with edges, colours and spectra of photographs. */
 
+import type { Execute } from '../../../compress/prune/index.ts'
 import type { ValueEntry } from '../../container/manifest.ts'
-import { HardpackError, messageOf, rng } from '../../core/index.ts'
+import { type CallOptions, HardpackError, messageOf, rng } from '../../core/index.ts'
+import type { Model } from '../../onnx/index.ts'
 import { type PictureFormat, type Preprocess, pictureFormat } from '../../pack/samples/preprocess.ts'
 import type { Pixels } from '../../pack/samples/resize.ts'
-import { pixelSamples, type SampleSet } from '../../pack/samples/sample-set.ts'
+import { pixelSamples, type SampleSet, subset } from '../../pack/samples/sample-set.ts'
+import { matchedSamples } from './batch-norm.ts'
 import { circuitSample } from './circuit.ts'
 import { deadLeaves } from './dead-leaves.ts'
 
@@ -38,6 +41,34 @@ export function syntheticSamples(
   const names = Array.from({ length: count }, (_, i) => `${kind} ${i}`)
   const read = async (index: number): Promise<Pixels> => DRAW[kind](format, rng(seed, index))
   return pixelSamples(`synthetic (${kind})`, names, format, input, read)
+}
+
+/** Candidates for each sample that is chosen. */
+const CANDIDATES = 3
+
+/**
+ * Synthetic samples for a model: where it still has the statistics of its training data, those that match them best.
+ *
+ * @throws HardpackError as `syntheticSamples` and `matchedSamples` do.
+ * @example
+ * const samples = await syntheticFor(model, input, execute, { count: 500 })
+ */
+export async function syntheticFor(
+  model: Model,
+  input: ValueEntry,
+  execute: Execute,
+  { count, signal, onProgress, ...options }: SyntheticOptions & CallOptions,
+): Promise<SampleSet> {
+  const candidates = syntheticSamples(input, { ...options, count: CANDIDATES * count })
+  const [batch] = input.shape
+  const chosen = await matchedSamples(model, candidates, count, execute, {
+    input: input.name,
+    batch: typeof batch === 'number' ? batch : undefined,
+    signal,
+    onProgress,
+  })
+  if (!chosen) return syntheticSamples(input, { ...options, count })
+  return { ...subset(candidates, chosen), name: `${candidates.name}, matched to BatchNormalization` }
 }
 
 function formatOf(input: ValueEntry, preprocess: Preprocess | undefined): PictureFormat {
