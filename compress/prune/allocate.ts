@@ -122,7 +122,8 @@ function giveBack(
   }
 }
 
-function impossible(target: number, whole: number, least: number): HardpackError {
+/** A budget that cannot be met. */
+export function impossible(target: number, whole: number, least: number): HardpackError {
   const share = (cost: number): string => `${((100 * cost) / whole).toFixed(1)} %`
   return new HardpackError(
     'INVALID_ARGUMENT',

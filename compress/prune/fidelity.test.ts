@@ -11,7 +11,7 @@ import {
   topComponents,
   unitScores,
 } from './fidelity.ts'
-import { noise } from './ort.fixture.ts'
+import { noise } from './session.fixture.ts'
 
 const COMPONENTS = 6
 const SAMPLES = 40

@@ -2,8 +2,8 @@
 
 import type { Tensor } from '../../sdk/core/index.ts'
 import type { KeptColumns, Layer, Refit } from './refit.ts'
-import { unfoldingOf } from './statistics.ts'
-import type { Analysis, Contraction, Group, Kept, Places } from './types.ts'
+import { type InputStatistics, unfoldingOf } from './statistics.ts'
+import type { Analysis, Contraction, Execute, Group, Kept, Places, Samples } from './types.ts'
 import { initializersOf, layoutOf, matricesOf, tensorOfMatrices } from './weights.ts'
 
 export interface PrunableLayer extends Layer {
@@ -56,14 +56,26 @@ export function columnsOfChannels({ contraction, layout }: PrunableLayer, channe
 }
 
 /** Channels of a contraction's input that are gone. */
-export function removedInputs(groups: readonly Group[], contraction: Contraction, kept: Kept): Set<number> {
+export const removedInputs = (groups: readonly Group[], contraction: Contraction, kept: Kept): Set<number> =>
+  removedPlaces(groups, contraction, kept, 'readers')
+
+/** Channels of a contraction's output that are gone. */
+export const removedOutputs = (groups: readonly Group[], contraction: Contraction, kept: Kept): Set<number> =>
+  removedPlaces(groups, contraction, kept, 'writers')
+
+function removedPlaces(
+  groups: readonly Group[],
+  { output }: Contraction,
+  kept: Kept,
+  side: 'readers' | 'writers',
+): Set<number> {
   const removed = new Set<number>()
   for (const group of groups) {
     const units = kept.get(group.name)
     if (!units) continue
     const stay = new Set(units)
-    for (const { contraction: reader, positions } of group.readers) {
-      if (reader.output !== contraction.output) continue
+    for (const { contraction, positions } of group[side]) {
+      if (contraction.output !== output) continue
       for (const [unit, channels] of positions.entries()) {
         if (!stay.has(unit)) for (const channel of channels) removed.add(channel)
       }
@@ -102,3 +114,14 @@ export const readersOf = (
     const layer = layers.get(places.contraction.output)
     return layer ? [{ places, layer }] : []
   })
+
+/** What all steps share. */
+export interface Net {
+  readonly analysis: Analysis
+  /** Groups that may be pruned. */
+  readonly groups: readonly Group[]
+  readonly layers: ReadonlyMap<string, PrunableLayer>
+  readonly statistics: ReadonlyMap<string, InputStatistics>
+  readonly samples: Samples
+  readonly execute: Execute
+}

@@ -1,49 +1,34 @@
-/** For tests: onnxruntime-node as what executes, and samples in memory. */
+/** For tests: onnxruntime as the executor, and random samples. */
 
-import ort from 'onnxruntime-node'
 import { elementCount, rng, type Tensor, tensorOf } from '../../sdk/core/index.ts'
+import { runOrt } from '../../sdk/onnx/ort-oracle.ts'
 import type { Execute, Samples } from './types.ts'
 
-/** Opens a model on the CPU, in one thread. */
-export const execute: Execute = async (model) => {
-  const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 })
-  return {
-    async run(feeds) {
-      const given: Record<string, ort.Tensor> = {}
-      for (const [name, { dtype, data, shape }] of Object.entries(feeds)) {
-        given[name] = new ort.Tensor(dtype as ort.Tensor.Type, data as ort.Tensor.DataType, shape)
-      }
-      const results = await session.run(given)
-      return Object.fromEntries(
-        Object.entries(results).map(([name, { type, dims, data }]) => {
-          const { buffer, byteOffset, byteLength } = data as Float32Array
-          return [name, tensorOf(type as Tensor['dtype'], dims, new Uint8Array(buffer, byteOffset, byteLength))]
-        }),
-      )
-    },
-    close: () => session.release(),
-  }
-}
+export const execute: Execute = async (model) => ({
+  async run(feeds) {
+    const outputs = await runOrt(model, feeds)
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, { type, dims, bytes }]) => [
+        name,
+        tensorOf(type as Tensor['dtype'], dims, bytes),
+      ]),
+    )
+  },
+  close: async () => {},
+})
 
-/** Samples of one tensor, `[count, …]`. */
-export function samplesOf({ dtype, shape, data }: Tensor): Samples {
-  const [count = 0, ...rest] = shape
-  const size = elementCount(rest)
+/** Samples of one shape, of uniform numbers in [−1, 1). */
+export function randomSamples(shape: readonly number[], count = 4): Samples {
   return {
     count,
-    async batch(indices) {
-      const rows = new Float32Array(indices.length * size)
+    batch: async (indices) => {
+      const size = elementCount(shape)
+      const data = new Float32Array(indices.length * size)
       for (const [row, index] of indices.entries()) {
-        rows.set((data as Float32Array).subarray(index * size, (index + 1) * size), row * size)
+        const { uniform } = rng(index, 77)
+        for (let i = 0; i < size; i++) data[row * size + i] = 2 * uniform() - 1
       }
-      return { dtype, shape: [indices.length, ...rest], data: rows }
+      return { dtype: 'float32', shape: [indices.length, ...shape], data }
     },
   }
-}
-
-/** Sums of three uniform numbers, less their mean. */
-export function noise(shape: readonly number[], seed: number): Tensor {
-  const { uniform } = rng(seed)
-  const normal = () => uniform() + uniform() + uniform() - 1.5
-  return { dtype: 'float32', shape, data: Float32Array.from({ length: elementCount(shape) }, normal) }
 }

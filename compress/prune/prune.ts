@@ -11,16 +11,16 @@ import { type Allocation, allocate } from './allocate.ts'
 import { withBiases } from './biases.ts'
 import { costByContraction, costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
-import { analyse } from './groups/index.ts'
+import { analyse } from './groups/analyse.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
-import { layersOf, type PrunableLayer, readersOf, removedInputs, removedOutputs } from './layers.ts'
+import { layersOf, type Net, readersOf, removedInputs, removedOutputs } from './layers.ts'
 import { allocateByFidelity, compensatedNet } from './modhifi.ts'
 import { observeValues } from './observe.ts'
 import { type Sensitivity, sensitivityOf } from './sensitivity.ts'
 import { maskedNet, type RefittedNet, refitNet } from './sequential.ts'
 import { slice } from './slice.ts'
-import { type InputStatistics, statisticsOf } from './statistics.ts'
-import type { Analysis, Contraction, Cost, Execute, Frozen, Group, Kept, Samples } from './types.ts'
+import { statisticsOf } from './statistics.ts'
+import type { Analysis, Cost, Execute, Frozen, Kept, Samples } from './types.ts'
 import { copyOf, withInitializers } from './weights.ts'
 
 export type Budget =
@@ -68,7 +68,11 @@ export interface PruneReport {
   /** In the unit of the budget; `reached` is what remains. */
   readonly budget: { readonly kind: Budget['kind']; readonly remain: number; readonly reached: number }
   readonly layers: readonly LayerReport[]
-  readonly groups: readonly { readonly name: string; readonly units: readonly [number, number]; readonly width: number }[]
+  readonly groups: readonly {
+    readonly name: string
+    readonly units: readonly [number, number]
+    readonly width: number
+  }[]
   readonly frozen: readonly Frozen[]
   readonly agreement: { readonly samples: number; readonly disagreement: number; readonly kl?: number }
   /** The trade-off on the way: what remains, what the sensitivities say of it, and what was measured. */
@@ -124,7 +128,11 @@ export async function prune(
   const path =
     method === 'paper'
       ? allocateByFidelity(net, { target, costOf: costOfKept, align })
-      : allocate(await sensitivitiesOf(net, { align, refit, criterion, seed }, calls), { target, costOf: costOfKept, align })
+      : allocate(await sensitivitiesOf(net, { align, refit, criterion, seed }, calls), {
+          target,
+          costOf: costOfKept,
+          align,
+        })
   const finish = async ({ kept }: Allocation): Promise<Finished> => {
     throwIfAborted(signal)
     const refitted =
@@ -164,17 +172,6 @@ export async function prune(
       })),
     },
   }
-}
-
-/** What all steps share. */
-export interface Net {
-  readonly analysis: Analysis
-  /** Groups that may be pruned. */
-  readonly groups: readonly Group[]
-  readonly layers: ReadonlyMap<string, PrunableLayer>
-  readonly statistics: ReadonlyMap<string, InputStatistics>
-  readonly samples: Samples
-  readonly execute: Execute
 }
 
 interface Finished {
@@ -258,9 +255,7 @@ async function sensitivitiesOf(
     throwIfAborted(signal)
     onProgress?.({ stage: 'sensitivity', done, total: groups.length })
     const order = orderBy(criterion, group, layers, statistics, seed + done)
-    sensitivities.push(
-      await sensitivityOf(analysis, group, layers, statistics, judge, { align, refit, order, signal }),
-    )
+    sensitivities.push(await sensitivityOf(analysis, group, layers, statistics, judge, { align, refit, order, signal }))
   }
   onProgress?.({ stage: 'sensitivity', done: groups.length, total: groups.length })
   return sensitivities
@@ -302,18 +297,21 @@ function withSignatureOf(narrow: Model, { graph: { input, output } }: Model): Mo
   })
 }
 
-function layerReports(analysis: Analysis, { kept, refitted }: Finished): LayerReport[] {
+function layerReports(analysis: Analysis, { kept, model, refitted }: Finished): LayerReport[] {
   const [before, after] = [costByContraction(analysis), costByContraction(analysis, kept)]
-  return analysis.contractions.map((contraction: Contraction) => {
-    const { output, op, inputs, outputs } = contraction
-    const [was, is] = [before.get(output), after.get(output)]
+  const [was, is] = [analysis.model, model].map(
+    ({ graph }) =>
+      new Map(graph.initializer.map(({ name, dims }) => [name, dims.reduce<number>((n, dim) => n * Number(dim), 1)])),
+  )
+  return analysis.contractions.map((contraction) => {
+    const { output, op, inputs, outputs, weight, bias = '' } = contraction
     return {
       name: output,
       op,
       channels: [outputs, outputs - removedOutputs(analysis.groups, contraction, kept).size],
       inputs: [inputs, inputs - removedInputs(analysis.groups, contraction, kept).size],
-      macs: [was?.macs ?? 0, is?.macs ?? 0],
-      parameters: [was?.parameters ?? 0, is?.parameters ?? 0],
+      macs: [before.get(output) ?? 0, after.get(output) ?? 0],
+      parameters: [(was.get(weight) ?? 0) + (was.get(bias) ?? 0), (is.get(weight) ?? 0) + (is.get(bias) ?? 0)],
       fidelity: refitted.fidelity.get(output),
     }
   })

@@ -178,6 +178,29 @@ export function sequentialRefit(
   return { weights: fitted, bias: correctedBias(layout, wanted, nothing, { weights: fitted, mean }) }
 }
 
+/**
+ * How much of its target a refitted layer gives: 1 − E‖t − Y'‖² / E‖t‖², both centred.
+ *
+ * @returns 0 to 1; `undefined` for a layout of channels only, where the target's power is not known
+ */
+export function fidelityOf({ layout }: Layer, statistics: CrossStatistics, refit: Refit): number | undefined {
+  const { groups, rows, columns, rowsOfOutput } = layout
+  if (rowsOfOutput > 1) return undefined
+  let [error, power] = [0, 0]
+  for (let g = 0; g < groups; g++) {
+    const mean = ofGroup(statistics.mean, groups, g)
+    const targetMean = ofGroup(statistics.targetMean, groups, g)
+    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
+    const cross = lessOuter(ofGroup(statistics.cross, groups, g), targetMean, mean)
+    const fitted = ofGroup(refit.weights, groups, g)
+    const given = times(fitted, covariance, columns)
+    for (let i = 0; i < fitted.length; i++) error += fitted[i] * (given[i] - 2 * cross[i])
+    const targetPower = ofGroup(statistics.targetPower, groups, g)
+    for (let row = 0; row < rows; row++) power += targetPower[row] - targetMean[row] ** 2
+  }
+  return power > 0 ? Math.max(0, Math.min(1, -error / power)) : 1
+}
+
 /** Without a refit: columns that are not kept become zero. */
 export function masked({ layout, weights, bias }: Layer, kept: KeptColumns): Refit {
   const { groups, rows, columns } = layout

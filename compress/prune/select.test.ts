@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { noise } from './ort.fixture.ts'
 import { fullRefit, type Layer, masked, RIDGE, ridge, sequentialRefit } from './refit.ts'
 import { powerOf, removals, type System } from './select.ts'
+import { noise } from './session.fixture.ts'
 import { cholesky, factorOf, inverseOf, principal, solveRows, withRidge } from './symmetric.ts'
 
 const UNITS = 5

@@ -74,7 +74,7 @@ export interface SensitivityOptions extends CallOptions {
   /** Whether readers are refitted; else removed columns are only zero. */
   readonly refit: boolean
   /** The order in which a group's units are removed; by the removal loss unless told. */
-  readonly orderOf?: (group: Group) => readonly number[]
+  readonly order?: readonly number[]
 }
 
 /** Units that may go, and what that does, for one group. */
@@ -84,7 +84,7 @@ export async function sensitivityOf(
   layers: ReadonlyMap<string, PrunableLayer>,
   statistics: ReadonlyMap<string, InputStatistics>,
   judge: Judge,
-  { align, refit, orderOf, signal }: SensitivityOptions,
+  { align, refit, order: given, signal }: SensitivityOptions,
 ): Promise<Sensitivity> {
   const readers = systemsOf(group, layers, statistics)
   const levels = new Set(thinnedGrid(gridOf(group, align)))
@@ -92,7 +92,7 @@ export async function sensitivityOf(
   const order: number[] = []
   const points = [{ units: group.units, distance: 0 }]
   const all = readers.flatMap(({ systems }) => systems)
-  for (const { kept, weights, unit } of removals(all, group.units, orderOf?.(group))) {
+  for (const { kept, weights, unit } of removals(all, group.units, given)) {
     order.push(unit)
     if (levels.has(kept.length)) {
       const removed = new Set(order)

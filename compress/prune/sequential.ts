@@ -9,7 +9,7 @@ import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
 import { indexGraph, type Model, makeNode } from '../../sdk/onnx/index.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream } from './parts.ts'
-import { masked, sequentialRefit } from './refit.ts'
+import { fidelityOf, masked, sequentialRefit } from './refit.ts'
 import { type Aim, crossStatisticsOf } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
@@ -17,10 +17,15 @@ export interface SequentialOptions extends CallOptions {
   readonly indices?: readonly number[]
 }
 
+export interface RefittedNet {
+  /** The initializers of the unsliced model, zero where removed units are read: `slice` may follow. */
+  readonly values: Map<string, Tensor>
+  /** By layer, how much of what it was to give it gives: 1 − E‖t − Y'‖² / E‖t‖², centred. */
+  readonly fidelity: Map<string, number>
+}
+
 /**
  * Refits every layer that lost inputs or reads what has changed.
- *
- * @returns the initializers of the unsliced model, zero where removed units are read: `slice` may follow
  */
 export async function refitNet(
   analysis: Analysis,
@@ -29,8 +34,9 @@ export async function refitNet(
   samples: Samples,
   execute: Execute,
   { signal, onProgress, indices }: SequentialOptions = {},
-): Promise<Map<string, Tensor>> {
+): Promise<RefittedNet> {
   const { model, groups } = analysis
+  const fidelity = new Map<string, number>()
   const values = maskedNet(analysis, kept, layers)
   const reached = downstream(model, values.keys())
   const place = new Map(model.graph.node.flatMap(({ output }, i) => output.map((name): [string, number] => [name, i])))
@@ -52,13 +58,16 @@ export async function refitNet(
     for (const [i, layer] of wave.entries()) {
       const statistics = moments.get(layer.name)
       if (!statistics) continue
+      const own = keptColumns(groups, layer, kept)
       const added = aims[i].biased ? undefined : layer.bias
-      const refit = sequentialRefit(layer, statistics, keptColumns(groups, layer, kept), added)
+      const refit = sequentialRefit(layer, statistics, own, added)
       for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
+      const share = fidelityOf(layer, statistics, refit)
+      if (share !== undefined) fidelity.set(layer.name, share)
     }
   }
   onProgress?.({ stage: 'refit', done: total, total })
-  return values
+  return { values, fidelity }
 }
 
 /** The initializers of the layers that lose inputs, without a refit. */

@@ -10,7 +10,7 @@ import {
   makeTensor,
   makeValue,
 } from '../../sdk/onnx/index.ts'
-import { execute, noise, samplesOf } from './ort.fixture.ts'
+import { execute, noise, samplesOf } from './session.fixture.ts'
 import { covarianceOf, crossStatisticsOf, statisticsOf } from './statistics.ts'
 import type { Contraction, Observed } from './types.ts'
 import { layoutOf, matricesOf, tensorOfMatrices } from './weights.ts'

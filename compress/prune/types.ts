@@ -6,6 +6,7 @@
 
 import type { DType, Tensor } from '../../sdk/core/index.ts'
 import type { Model } from '../../sdk/onnx/index.ts'
+import type { Structure } from './groups/structure.ts'
 
 /** A model opened in a runtime: a `Session` of any target fits. */
 export interface Execution {
@@ -56,7 +57,7 @@ export interface Contraction {
   readonly bias?: string
 }
 
-/** Where the units of a group lie along an axis: `positions[unit]`. */
+/** Where the units of a group lie along the outputs or inputs of a contraction: `positions[unit]`, empty for one that does not. */
 export interface Places {
   readonly contraction: Contraction
   readonly positions: readonly (readonly number[])[]
@@ -66,7 +67,7 @@ export interface Group {
   /** After the layer that makes it; unique. */
   readonly name: string
   readonly units: number
-  /** How many channels a unit stands for in the widest tensor of the group: 1, or the size of an attention head. */
+  /** How many channels a unit stands for, where it stands for the fewest: 1, or the size of an attention head. */
   readonly width: number
   /** Contractions whose outputs are the group's channels. */
   readonly writers: readonly Places[]
@@ -93,6 +94,8 @@ export interface Analysis {
   readonly contractions: readonly Contraction[]
   readonly groups: readonly Group[]
   readonly frozen: readonly Frozen[]
+  /** How the model is cut; for `slice`, `mask` and `costOf`. */
+  readonly structure: Structure
 }
 
 /** The units that stay, ascending, by the name of the group; a group that is not named stays whole. */

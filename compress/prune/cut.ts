@@ -1,0 +1,156 @@
+/** A model being cut: which positions stay, and its nodes and constants by name. */
+
+import { elementCount, HardpackError, type Tensor } from '../../sdk/core/index.ts'
+import { type Model, makeNode, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
+import type { Axis } from './groups/atoms.ts'
+import { attributeOf } from './groups/attributes.ts'
+import { type Cut, integerTensor } from './groups/structure.ts'
+import { copyModel } from './groups/unshare.ts'
+import type { Analysis, Kept } from './types.ts'
+
+/**
+ * Which units stay, by number.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT` for a group that the analysis does not have, a unit that the group does not have, or
+ *   a group of which nothing would stay.
+ */
+export function keptUnits({ groups, structure }: Analysis, kept: Kept): Uint8Array {
+  const byName = new Map(groups.map((group) => [group.name, group]))
+  const stays = new Map<string, Uint8Array>()
+  for (const [name, units] of kept) {
+    const group = byName.get(name)
+    if (!group) {
+      throw new HardpackError('INVALID_ARGUMENT', `Kept units expected a group of the model, got "${name}".`, {
+        hint: 'Use the names of analysis.groups.',
+      })
+    }
+    const wrong = units.find((unit) => !(Number.isInteger(unit) && unit >= 0 && unit < group.units))
+    if (wrong !== undefined || units.length === 0) {
+      throw new HardpackError(
+        'INVALID_ARGUMENT',
+        `Group "${name}" expected one or more units from 0 to ${group.units - 1}, got ${wrong ?? 'none'}.`,
+        { hint: 'Keep at least one unit of each group.' },
+      )
+    }
+    const flags = new Uint8Array(group.units)
+    for (const unit of units) flags[unit] = 1
+    stays.set(name, flags)
+  }
+  return Uint8Array.from(structure.units, ({ group, unit }) => stays.get(group)?.[unit] ?? 1)
+}
+
+/** The positions along an axis that stay. */
+export function keptPositions({ structure }: Analysis, stays: Uint8Array, axis: Int32Array): number[] {
+  const positions: number[] = []
+  for (const [position, atom] of axis.entries()) {
+    const unit = structure.unitOf[atom]
+    if (unit < 0 || stays[unit]) positions.push(position)
+  }
+  return positions
+}
+
+/** The positions of a tensor along one axis that are given. */
+export function take(tensor: Tensor, axis: number, positions: readonly number[]): Tensor {
+  const { dtype, shape, data } = tensor
+  const inner = elementCount(shape.slice(axis + 1))
+  const outer = elementCount(shape.slice(0, axis))
+  const taken = data.slice(0, outer * positions.length * inner)
+  let to = 0
+  for (let block = 0; block < outer; block++) {
+    for (const position of positions) {
+      const from = (block * shape[axis] + position) * inner
+      taken.set(data.subarray(from, from + inner) as never, to)
+      to += inner
+    }
+  }
+  return { dtype, shape: shape.with(axis, positions.length), data: taken }
+}
+
+/** Edits of a copy of an analysed model. */
+export class ModelCut implements Cut {
+  readonly model: Model
+  readonly #analysis: Analysis
+  readonly #stays: Uint8Array
+  readonly #nodes = new Map<string, NodeProto>()
+  readonly #positions = new Map<Int32Array, number[]>()
+
+  constructor(analysis: Analysis, stays: Uint8Array) {
+    this.#analysis = analysis
+    this.#stays = stays
+    this.model = copyModel(analysis.model)
+    for (const node of this.model.graph.node) for (const output of node.output) this.#nodes.set(output, node)
+  }
+
+  node(output: string): NodeProto {
+    return this.#nodes.get(output) as NodeProto
+  }
+
+  kept(axis: Int32Array): number[] {
+    const known = this.#positions.get(axis)
+    if (known) return known
+    const positions = keptPositions(this.#analysis, this.#stays, axis)
+    this.#positions.set(axis, positions)
+    return positions
+  }
+
+  changed(...axes: readonly Axis[]): boolean {
+    return axes.some((axis) => axis && this.kept(axis).length < axis.length)
+  }
+
+  /** A constant without what is removed along its axes. */
+  cutTensor(tensor: TensorProto): TensorProto {
+    const axes = this.#analysis.structure.axes.get(tensor.name) ?? []
+    if (!this.changed(...axes)) return tensor
+    const cut = axes.reduce<Tensor>(
+      (whole, axis, i) => (axis && this.changed(axis) ? take(whole, i, this.kept(axis)) : whole),
+      payloadOf(tensor),
+    )
+    return makeTensor(tensor.name, cut)
+  }
+
+  setInts(node: NodeProto, attribute: string, value: number | readonly number[]): void {
+    const [made] = makeNode('', [], [], { [attribute]: value }).attribute
+    node.attribute = [...node.attribute.filter((other) => other !== attributeOf(node, attribute)), made]
+  }
+
+  setIntegers(node: NodeProto, input: number, values: ReadonlyMap<number, number> | readonly number[]): void {
+    const { graph } = this.model
+    const given = node.input[input]
+    const [output] = node.output
+    const name = `${output}/cut/${input}`
+    const constant = graph.initializer.find((tensor) => tensor.name === given)
+    if (!(values instanceof Map)) {
+      graph.initializer.push(integerTensor(name, values as readonly number[]))
+    } else if (constant) {
+      const { shape, data } = payloadOf(constant)
+      graph.initializer.push(
+        integerTensor(
+          name,
+          Array.from(data as BigInt64Array, (value, i) => values.get(i) ?? Number(value)),
+          shape,
+        ),
+      )
+    } else {
+      // The others may depend on the number of samples, or the size of a picture.
+      const length = this.#analysis.observed.get(given)?.shape[0] ?? 0
+      const all = Array.from({ length }, (_, i) => i)
+      const which = makeTensor(`${name}/which`, {
+        dtype: 'bool',
+        shape: [length],
+        data: Uint8Array.from(all, (i) => (values.has(i) ? 1 : 0)),
+      })
+      const sizes = integerTensor(
+        `${name}/sizes`,
+        all.map((i) => values.get(i) ?? 0),
+      )
+      graph.initializer.push(which, sizes)
+      graph.node.splice(
+        graph.node.indexOf(node),
+        0,
+        makeNode('Where', [which.name, sizes.name, given], [name], {}, { name }),
+      )
+    }
+    while (node.input.length <= input) node.input.push('')
+    node.input[input] = name
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What the analysis of a model leaves for those who cut it: which unit each position of each value belongs to, and what
+ * nodes need changed besides their constants.
+ */
+
+import { makeTensor, type NodeProto } from '../../../sdk/onnx/index.ts'
+import type { Axis } from './atoms.ts'
+import type { Work } from './propagation.ts'
+
+/** A unit of a group. */
+export interface Unit {
+  readonly group: string
+  readonly unit: number
+}
+
+export interface Structure {
+  readonly axes: ReadonlyMap<string, readonly Axis[]>
+  /** The number of the unit that an atom belongs to; −1 stays always. */
+  readonly unitOf: Int32Array
+  readonly units: readonly Unit[]
+  readonly work: readonly Work[]
+  readonly edits: readonly Edit[]
+  /** Which initializer each copied one is a copy of. */
+  readonly sources: ReadonlyMap<string, string>
+  /** Samples of the run whose shapes are in use. */
+  readonly batch: number
+}
+
+/** Changes a node of the cut model. */
+export type Edit = (cut: Cut) => void
+
+/** The cut model, as edits see it. */
+export interface Cut {
+  /** The node of the cut model that makes a value. */
+  node(output: string): NodeProto
+  /** Whether anything is removed along one of the axes. */
+  changed(...axes: readonly Axis[]): boolean
+  /** Which positions along an axis stay. */
+  kept(axis: Int32Array): number[]
+  /** Gives a node other integers to read: those of these positions, or all. */
+  setIntegers(node: NodeProto, input: number, values: ReadonlyMap<number, number> | readonly number[]): void
+  setInts(node: NodeProto, attribute: string, value: number | readonly number[]): void
+}
+
+export const integerTensor = (name: string, values: readonly number[], shape: readonly number[] = [values.length]) =>
+  makeTensor(name, { dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) })

@@ -1,0 +1,110 @@
+/**
+ * From sets of atoms to groups. The live sets among the outputs of a contraction are units of one group; contractions that
+ * share a set share the group. What is frozen is counted by its cause.
+ */
+
+import type { Analysis, Contraction, Frozen, Group, Places } from '../types.ts'
+import type { Axis } from './atoms.ts'
+import type { Propagation, Site } from './propagation.ts'
+import type { Structure, Unit } from './structure.ts'
+
+export function gather(
+  all: Propagation,
+  batch: number,
+  sources: ReadonlyMap<string, string>,
+): Pick<Analysis, 'contractions' | 'groups' | 'frozen' | 'structure'> {
+  const groups: Group[] = []
+  const unitOf = new Int32Array(all.atoms.count).fill(-1)
+  const units: Unit[] = []
+  for (const sets of clusters(all)) {
+    const writers = all.sites.flatMap((site) => placesOf(all, site.contraction, site.outputs, sets))
+    const readers = all.sites.flatMap((site) => placesOf(all, site.contraction, readAxis(all, site), sets))
+    if (sets.size < 2 || readers.length === 0) continue
+    const name = writers[0].contraction.output
+    const width = Math.min(
+      ...[...writers, ...readers].map(({ positions }) => Math.max(...positions.map((at) => at.length))),
+    )
+    groups.push({ name, units: sets.size, width, writers, readers })
+    for (const [set, unit] of sets) {
+      unitOf[set] = units.length
+      units.push({ group: name, unit })
+    }
+  }
+  for (let atom = 0; atom < unitOf.length; atom++) unitOf[atom] = unitOf[all.atoms.find(atom)]
+  const structure: Structure = { axes: all.axes, unitOf, units, work: all.work, edits: all.edits, sources, batch }
+  return {
+    contractions: all.sites.map(({ contraction }) => contraction),
+    groups,
+    frozen: frozenOf(all, batch),
+    structure,
+  }
+}
+
+/** The sets of each group, in the order in which they are written, with their numbers in it. */
+function clusters(all: Propagation): Map<number, number>[] {
+  const clusterOf = new Map<number, number>()
+  const members: number[][] = []
+  for (const { outputs } of all.sites) {
+    const live = [...new Set(Array.from(outputs ?? [], (atom) => all.atoms.find(atom)))].filter(
+      (set) => !all.atoms.causeOf(set),
+    )
+    const met = [...new Set(live.flatMap((set) => clusterOf.get(set) ?? []))].sort((a, b) => a - b)
+    const home = met[0] ?? members.push([]) - 1
+    for (const other of met.slice(1)) {
+      for (const set of members[other]) clusterOf.set(set, home)
+      members[home].push(...members[other].splice(0))
+    }
+    for (const set of live) {
+      if (clusterOf.has(set)) continue
+      clusterOf.set(set, home)
+      members[home].push(set)
+    }
+  }
+  return members.filter((sets) => sets.length > 0).map((sets) => new Map(sets.map((set, unit) => [set, unit])))
+}
+
+/** Where sets lie along an axis; nothing where none does. */
+function placesOf(all: Propagation, contraction: Contraction, axis: Axis, sets: ReadonlyMap<number, number>): Places[] {
+  const positions: number[][] = Array.from(sets, () => [])
+  for (const [position, atom] of (axis ?? []).entries()) {
+    const unit = atom < 0 ? undefined : sets.get(all.atoms.find(atom))
+    if (unit !== undefined) positions[unit].push(position)
+  }
+  return positions.some((at) => at.length > 0) ? [{ contraction, positions }] : []
+}
+
+/** The inputs of a contraction, with −1 for those that it reads only for outputs which go with them, as depthwise ones do. */
+function readAxis(all: Propagation, { contraction, inputs, outputs }: Site): Axis {
+  const { groups } = contraction
+  if (!inputs || !outputs || groups === 1) return inputs
+  const [read, written] = [inputs.length / groups, outputs.length / groups]
+  return inputs.map((atom, position) => {
+    const set = Math.floor(position / read)
+    const own = all.atoms.find(atom)
+    const mine = outputs.subarray(set * written, (set + 1) * written)
+    return mine.every((output) => all.atoms.find(output) === own) ? -1 : atom
+  })
+}
+
+/** Channels of contractions that must stay, by cause. */
+function frozenOf(all: Propagation, batch: number): Frozen[] {
+  const byCause = new Map<string, { -readonly [Field in keyof Frozen]: Frozen[Field] }>()
+  const macsOf = new Map(
+    all.work.map(({ output, sizes }) => [
+      output,
+      sizes.reduce<number>((product, size) => product * (typeof size === 'number' ? size : size.length), 1) / batch,
+    ]),
+  )
+  for (const { contraction, outputs } of all.sites) {
+    for (const atom of outputs ?? []) {
+      const cause = all.atoms.causeOf(atom)
+      if (!cause) continue
+      const key = JSON.stringify(cause)
+      const frozen = byCause.get(key) ?? { ...cause, channels: 0, macs: 0 }
+      frozen.channels++
+      frozen.macs += (macsOf.get(contraction.output) ?? 0) / contraction.outputs
+      byCause.set(key, frozen)
+    }
+  }
+  return [...byCause.values()].map((frozen) => ({ ...frozen, macs: Math.round(frozen.macs) }))
+}

@@ -1,0 +1,61 @@
+/** The narrower model: what is removed is cut out of every weight, and shapes, splits and group counts follow. */
+
+import type { Model } from '../../sdk/onnx/index.ts'
+import { keptUnits, ModelCut } from './cut.ts'
+import { namesInBodies } from './groups/unshare.ts'
+import type { Analysis, Kept } from './types.ts'
+
+/**
+ * A model without the units that are not kept. Weights and biases of contractions keep the names that `analysis.contractions` says;
+ * copies of another constant that are cut alike are one again.
+ *
+ * @throws HardpackError `INVALID_ARGUMENT` for groups or units that the analysis does not have, or when nothing of a group
+ *   would stay.
+ * @example
+ * slice(analysis, new Map([[analysis.groups[0].name, [0, 1, 2, 3]]])) // the first layer has four channels
+ */
+export function slice(analysis: Analysis, kept: Kept): Model {
+  const cut = new ModelCut(analysis, keptUnits(analysis, kept))
+  const { graph } = cut.model
+  const { axes, edits } = analysis.structure
+  graph.initializer = graph.initializer.map((tensor) => cut.cutTensor(tensor))
+  for (const edit of edits) edit(cut)
+  graph.valueInfo = graph.valueInfo.filter(({ name }) => !cut.changed(...(axes.get(name) ?? [])))
+  share(analysis, cut)
+  removeDead(cut.model)
+  return cut.model
+}
+
+/** Makes one of copies that have been cut alike. */
+function share({ contractions, structure }: Analysis, cut: ModelCut): void {
+  const { graph } = cut.model
+  const own = new Set(contractions.flatMap(({ weight, bias }) => [weight, bias]))
+  const first = new Map<string, string>()
+  const renamed = new Map<string, string>()
+  for (const { name } of graph.initializer) {
+    const source = structure.sources.get(name)
+    if (source === undefined || own.has(name)) continue
+    const key = JSON.stringify([
+      source,
+      (structure.axes.get(name) ?? []).map((axis) => axis && cut.changed(axis) && cut.kept(axis)),
+    ])
+    const other = first.get(key)
+    if (other === undefined) first.set(key, name)
+    else renamed.set(name, other)
+  }
+  for (const node of graph.node) node.input = node.input.map((name) => renamed.get(name) ?? name)
+}
+
+/** Removes nodes and constants that nothing reads any more. */
+function removeDead({ graph }: Model): void {
+  const read = new Set(graph.output.map(({ name }) => name))
+  const alive = graph.node.toReversed().filter((node) => {
+    if (!node.output.some((name) => read.has(name))) return false
+    for (const name of [...node.input, ...namesInBodies(node)]) read.add(name)
+    return true
+  })
+  graph.node = alive.reverse()
+  graph.initializer = graph.initializer.filter(({ name }) => read.has(name))
+  const made = new Set(graph.node.flatMap(({ output }) => output))
+  graph.valueInfo = graph.valueInfo.filter(({ name }) => made.has(name))
+}
