@@ -1,0 +1,133 @@
+/**
+ * How many units each group keeps: from the whole net down, always the step that costs least divergence for what it saves, until
+ * the budget is met. A step may skip numbers of units, so that a group whose curve is not convex is no trap. What the last steps saved
+ * too much is given back where that helps most.
+ */
+
+import { HardpackError } from '../../sdk/core/index.ts'
+import { gridOf, type Sensitivity } from './sensitivity.ts'
+import type { Kept } from './types.ts'
+
+export interface AllocateOptions {
+  /** What the model may cost, in the unit of `costOf`. */
+  readonly target: number
+  readonly costOf: (kept: Kept) => number
+  readonly align: number
+}
+
+/** Where an allocation has come to. */
+export interface Allocation {
+  readonly kept: Kept
+  readonly cost: number
+  /** The sum of the groups' distances. */
+  readonly distance: number
+}
+
+interface Choice {
+  readonly sensitivity: Sensitivity
+  /** Numbers of units, descending, with what each costs the net. */
+  readonly grid: readonly { readonly units: number; readonly distance: number }[]
+  at: number
+}
+
+/** The distance at each number of units of the grid: straight lines between the points, never falling as units go. */
+export function curveOf({ group, points }: Sensitivity, align: number): { units: number; distance: number }[] {
+  let most = 0
+  const rising = points.map(({ units, distance }) => {
+    most = Math.max(most, distance)
+    return { units, distance: most }
+  })
+  return [group.units, ...gridOf(group, align)].map((units) => {
+    const after = Math.max(
+      1,
+      rising.findIndex((point) => point.units <= units),
+    )
+    const [a, b] = [rising[after - 1], rising[after]]
+    if (b === undefined) return { units, distance: a.distance }
+    return { units, distance: a.distance + ((b.distance - a.distance) * (a.units - units)) / (a.units - b.units) }
+  })
+}
+
+/** The units of a group that are left when so many are. */
+export function keptUnits({ group, order }: Sensitivity, units: number): number[] {
+  const removed = new Set(order.slice(0, group.units - units))
+  return Array.from({ length: group.units }, (_, unit) => unit).filter((unit) => !removed.has(unit))
+}
+
+function keptOf(choices: readonly Choice[], changed?: Choice, at = 0): Kept {
+  const kept = new Map<string, readonly number[]>()
+  for (const choice of choices) {
+    const { sensitivity, grid } = choice
+    const level = choice === changed ? at : choice.at
+    if (level > 0) kept.set(sensitivity.group.name, keptUnits(sensitivity, grid[level].units))
+  }
+  return kept
+}
+
+/**
+ * The allocations from the whole net down to the budget.
+ *
+ * @returns each meets a tighter budget than the one before; the last meets `target`
+ * @throws HardpackError `INVALID_ARGUMENT` for a budget that the model cannot be made to meet.
+ */
+export function allocate(
+  sensitivities: readonly Sensitivity[],
+  { target, costOf, align }: AllocateOptions,
+): Allocation[] {
+  const choices = sensitivities.map(
+    (sensitivity): Choice => ({ sensitivity, grid: curveOf(sensitivity, align), at: 0 }),
+  )
+  const distanceOf = (): number => choices.reduce((sum, { grid, at }) => sum + grid[at].distance, 0)
+  let cost = costOf(new Map())
+  const whole = cost
+  const path: Allocation[] = []
+  while (cost > target) {
+    let step: { choice: Choice; at: number; cost: number; price: number } | undefined
+    for (const choice of choices) {
+      for (let at = choice.at + 1; at < choice.grid.length; at++) {
+        const after = costOf(keptOf(choices, choice, at))
+        const price =
+          (choice.grid[at].distance - choice.grid[choice.at].distance) / Math.min(cost - after, cost - target)
+        if (after < cost && (!step || price < step.price)) step = { choice, at, cost: after, price }
+      }
+    }
+    if (!step) throw impossible(target, whole, cost)
+    step.choice.at = step.at
+    cost = step.cost
+    path.push({ kept: keptOf(choices), cost, distance: distanceOf() })
+  }
+  return [...path.slice(0, -1), ...giveBack(choices, target, costOf, distanceOf)]
+}
+
+/** Undoes steps that the budget does not need, those of the most distance first. */
+function giveBack(
+  choices: readonly Choice[],
+  target: number,
+  costOf: (kept: Kept) => number,
+  distanceOf: () => number,
+): Allocation[] {
+  for (;;) {
+    let most: { choice: Choice; at: number; gain: number } | undefined
+    for (const choice of choices) {
+      for (let at = choice.at - 1; at >= 0; at--) {
+        const gain = choice.grid[choice.at].distance - choice.grid[at].distance
+        if (costOf(keptOf(choices, choice, at)) <= target && (!most || gain > most.gain)) most = { choice, at, gain }
+      }
+    }
+    if (!most) {
+      const kept = keptOf(choices)
+      return kept.size > 0 ? [{ kept, cost: costOf(kept), distance: distanceOf() }] : []
+    }
+    most.choice.at = most.at
+  }
+}
+
+/** A budget that cannot be met. */
+export function impossible(target: number, whole: number, least: number): HardpackError {
+  const share = (cost: number): string => `${((100 * cost) / whole).toFixed(1)} %`
+  return new HardpackError(
+    'INVALID_ARGUMENT',
+    `Pruning expected a budget that the model can meet, at least ${share(least)} of it, got ${share(target)}.`,
+    { hint: 'Ask for a larger share.' },
+  )
+}

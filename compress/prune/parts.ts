@@ -1,0 +1,89 @@
+/**
+ * Parts of a graph, for statistics: what is upstream of some values, and a second copy of what other weights change. The two
+ * nets share every value that is the same in both.
+ */
+
+import { embed, indexGraph, type Model, makeUntypedOutput, type NodeProto } from '../../sdk/onnx/index.ts'
+import { copyOf, type Tensors, withInitializers } from './weights.ts'
+
+/** What nodes read, their subgraphs included. */
+function readsOf(model: Model): Map<NodeProto, string[]> {
+  const reads = new Map<NodeProto, string[]>(model.graph.node.map((node) => [node, []]))
+  for (const [name, nodes] of indexGraph(model.graph).consumers) for (const node of nodes) reads.get(node)?.push(name)
+  return reads
+}
+
+/**
+ * The part of a model that some values need, with those as its outputs.
+ *
+ * @example
+ * upstream(model, ['features']) // ends at the features
+ */
+export function upstream(model: Model, outputs: readonly string[]): Model {
+  const { graph } = model
+  const reads = readsOf(model)
+  const needed = new Set(outputs)
+  const node: NodeProto[] = []
+  for (const candidate of graph.node.toReversed()) {
+    if (!candidate.output.some((name) => needed.has(name))) continue
+    node.push(candidate)
+    for (const name of reads.get(candidate) ?? []) needed.add(name)
+  }
+  return copyOf(model, {
+    graph: copyOf(graph, {
+      node: node.reverse(),
+      initializer: graph.initializer.filter(({ name }) => needed.has(name)),
+      output: outputs.map((name) => graph.output.find((value) => value.name === name) ?? makeUntypedOutput(name)),
+      valueInfo: [],
+    }),
+  })
+}
+
+/** Values that some initializers have a part in, those included. */
+export function downstream(model: Model, changed: Iterable<string>): Set<string> {
+  const reads = readsOf(model)
+  const reached = new Set(changed)
+  for (const node of model.graph.node) {
+    if (reads.get(node)?.some((name) => reached.has(name))) for (const name of node.output) reached.add(name)
+  }
+  return reached
+}
+
+const PREFIX = 'pruned'
+
+/**
+ * Two nets in one graph: a model, and the same model with other values in some of its initializers. Only what those reach is
+ * there twice.
+ *
+ * @returns the graph, and the name of a value in the second net
+ */
+export function beside(model: Model, values: Tensors): { model: Model; second: (name: string) => string } {
+  const reached = downstream(model, values.keys())
+  const node = model.graph.node.filter(({ output }) => output.some((name) => reached.has(name)))
+  const reads = readsOf(model)
+  const shared = new Set(node.flatMap((inner) => reads.get(inner) ?? []).filter((name) => !reached.has(name)))
+  const changed = withInitializers(model, values)
+  const part = copyOf(model, {
+    graph: copyOf(model.graph, {
+      node,
+      initializer: changed.graph.initializer.filter(({ name }) => values.has(name)),
+      sparseInitializer: [],
+      input: [...shared].map(makeUntypedOutput),
+      output: [],
+      valueInfo: [],
+    }),
+  })
+  const whole = copyOf(model, {
+    opsetImport: [...model.opsetImport],
+    functions: [...model.functions],
+    graph: copyOf(model.graph, {
+      node: [...model.graph.node],
+      initializer: [...model.graph.initializer],
+      sparseInitializer: [...model.graph.sparseInitializer],
+      valueInfo: [],
+    }),
+  })
+  const inputs = Object.fromEntries([...shared].map((name) => [name, name]))
+  embed(whole, part, { prefix: PREFIX, inputs })
+  return { model: whole, second: (name) => (reached.has(name) ? `${PREFIX}/${name}` : name) }
+}

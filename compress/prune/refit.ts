@@ -1,0 +1,215 @@
+/**
+ * Refit of a layer by ridge least squares, from moments alone. What is left of the layer's inputs, S, takes over the part of those
+ * that were removed, R, so far as it can say what they would have been:
+ *
+ *     full        W'_S = W_S + W_R Σ_RS (Σ_SS + λI)⁻¹
+ *     sequential  W'_S = (Cov[t, ũ]_S + λ W_S) (Cov[ũ, ũ]_SS + λI)⁻¹      ũ: what the layer reads in the net pruned so far,
+ *                                                                       t: what it should give
+ *     mean        b'   = E[t] − W' E[ũ]
+ *
+ * The full refit is the sequential one where ũ = u and t = W u + b. It contains the compensation δ* of ModHiFi (Kashyap et al.
+ * 2025, proposition 3.8), which scales each (output, input) pair by one number, as a special case. The mean correction stands in
+ * for new statistics of a BatchNormalization, which exporters fold away.
+ */
+
+import type { CrossStatistics, InputStatistics } from './statistics.ts'
+import { factorOf, principal, solveRows } from './symmetric.ts'
+import type { WeightLayout } from './weights.ts'
+
+/** λ as a share of the mean of the diagonal. */
+export const RIDGE = 1e-3
+
+/** A layer with new weights. */
+export interface Refit {
+  /** W', `[groups, rows, columns]`, zero where nothing is read any more. */
+  readonly weights: Float64Array
+  /** b', of all outputs. */
+  readonly bias: Float64Array
+}
+
+/** Columns of each convolution group that are left, ascending. */
+export type KeptColumns = readonly (readonly number[])[]
+
+/** b' = b + Σ over rows of an output of (W − W') μ. */
+export function correctedBias(
+  { groups, rows, columns, rowsOfOutput }: WeightLayout,
+  bias: ArrayLike<number>,
+  before: { weights: Float64Array; mean: Float64Array },
+  after: { weights: Float64Array; mean: Float64Array },
+): Float64Array {
+  const corrected = Float64Array.from(bias)
+  for (let g = 0; g < groups; g++) {
+    for (let row = 0; row < rows; row++) {
+      const from = (g * rows + row) * columns
+      const output = Math.floor((g * rows + row) / rowsOfOutput)
+      for (let j = 0; j < columns; j++) {
+        corrected[output] += before.weights[from + j] * before.mean[g * columns + j]
+        corrected[output] -= after.weights[from + j] * after.mean[g * columns + j]
+      }
+    }
+  }
+  return corrected
+}
+
+/**
+ * Solves W' (Cov[ũ, ũ]_SS + λI) = Cov[t, ũ]_S + λ W_S for one convolution group.
+ *
+ * @param covariance of ũ, centred, `[size, size]`
+ * @param cross of t with ũ, centred, `[rows, size]`
+ * @param weights W, `[rows, size]`
+ * @param kept S
+ * @param name of the layer, for the error
+ * @returns `[rows, size]`, zero outside S
+ * @throws HardpackError `INVALID_INPUT` for a singular Gram matrix.
+ */
+export function ridge(
+  covariance: Float64Array,
+  cross: Float64Array,
+  weights: Float64Array,
+  kept: readonly number[],
+  name: string,
+): Float64Array {
+  const size = Math.sqrt(covariance.length)
+  const count = kept.length
+  const rows = weights.length / size
+  let trace = 0
+  for (let i = 0; i < size; i++) trace += covariance[i * (size + 1)]
+  const lambda = (RIDGE * trace) / size
+  const gram = principal(covariance, size, kept)
+  for (let i = 0; i < count; i++) gram[i * (count + 1)] += lambda
+  const wanted = new Float64Array(rows * count)
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < count; i++) {
+      const at = row * size + kept[i]
+      wanted[row * count + i] = cross[at] + lambda * weights[at]
+    }
+  }
+  solveRows(factorOf(gram, count, name), count, wanted)
+  const fitted = new Float64Array(rows * size)
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < count; i++) fitted[row * size + kept[i]] = wanted[row * count + i]
+  }
+  return fitted
+}
+
+/** a bᵀ subtracted from `[a.length, b.length]`. */
+function lessOuter(matrix: Float64Array, a: Float64Array, b: Float64Array): Float64Array {
+  for (let i = 0; i < a.length; i++) {
+    for (let j = 0; j < b.length; j++) matrix[i * b.length + j] -= a[i] * b[j]
+  }
+  return matrix
+}
+
+/** One convolution group's part of `[groups, …]`. */
+const ofGroup = (values: Float64Array, groups: number, group: number): Float64Array =>
+  values.slice((group * values.length) / groups, ((group + 1) * values.length) / groups)
+
+/** Rows of W times a matrix, `[rows, columns]`. */
+function times(weights: Float64Array, matrix: Float64Array, size: number): Float64Array {
+  const product = new Float64Array(weights.length)
+  for (let row = 0; row < weights.length; row += size) {
+    for (let k = 0; k < size; k++) {
+      const w = weights[row + k]
+      if (w === 0) continue
+      for (let j = 0; j < size; j++) product[row + j] += w * matrix[k * size + j]
+    }
+  }
+  return product
+}
+
+export interface Layer {
+  readonly name: string
+  readonly layout: WeightLayout
+  /** W and b before anything was removed. */
+  readonly weights: Float64Array
+  readonly bias: Float64Array
+}
+
+/** The full refit, on what the layer reads in the whole net. */
+export function fullRefit(
+  { name, layout, weights, bias }: Layer,
+  statistics: InputStatistics,
+  kept: KeptColumns,
+): Refit {
+  const { groups, columns } = layout
+  const fitted = new Float64Array(weights.length)
+  for (let g = 0; g < groups; g++) {
+    const mean = ofGroup(statistics.mean, groups, g)
+    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
+    const own = ofGroup(weights, groups, g)
+    fitted.set(ridge(covariance, times(own, covariance, columns), own, kept[g], name), g * own.length)
+  }
+  const { mean } = statistics
+  return { weights: fitted, bias: correctedBias(layout, bias, { weights, mean }, { weights: fitted, mean }) }
+}
+
+/**
+ * The sequential refit, on what the layer reads in the net pruned so far.
+ *
+ * @param statistics moments of ũ and t; t is the layer's output, or for a layout of channels only its input
+ * @param added what is still added to the layer's output behind t, where t is without the bias
+ */
+export function sequentialRefit(
+  { name, layout, weights, bias }: Layer,
+  statistics: CrossStatistics,
+  kept: KeptColumns,
+  added?: ArrayLike<number>,
+): Refit {
+  const { groups, rows, columns, rowsOfOutput } = layout
+  const fitted = new Float64Array(weights.length)
+  const channelsOnly = rowsOfOutput > 1
+  for (let g = 0; g < groups; g++) {
+    const mean = ofGroup(statistics.mean, groups, g)
+    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
+    const cross = lessOuter(ofGroup(statistics.cross, groups, g), ofGroup(statistics.targetMean, groups, g), mean)
+    const own = ofGroup(weights, groups, g)
+    const wanted = channelsOnly ? times(own, cross, columns) : cross
+    fitted.set(ridge(covariance, wanted, own, kept[g], name), g * own.length)
+  }
+  const { mean, targetMean } = statistics
+  if (channelsOnly) {
+    return {
+      weights: fitted,
+      bias: correctedBias(layout, bias, { weights, mean: targetMean }, { weights: fitted, mean }),
+    }
+  }
+  const wanted = targetMean.map((value, i) => value + (added?.[i] ?? 0))
+  const nothing = { weights: new Float64Array(groups * rows * columns), mean }
+  return { weights: fitted, bias: correctedBias(layout, wanted, nothing, { weights: fitted, mean }) }
+}
+
+/**
+ * How much of its target a refitted layer gives: 1 − E‖t − Y'‖² / E‖t‖², both centred.
+ *
+ * @returns 0 to 1; `undefined` for a layout of channels only, where the target's power is not known
+ */
+export function fidelityOf({ layout }: Layer, statistics: CrossStatistics, refit: Refit): number | undefined {
+  const { groups, rows, columns, rowsOfOutput } = layout
+  if (rowsOfOutput > 1) return undefined
+  let [error, power] = [0, 0]
+  for (let g = 0; g < groups; g++) {
+    const mean = ofGroup(statistics.mean, groups, g)
+    const targetMean = ofGroup(statistics.targetMean, groups, g)
+    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
+    const cross = lessOuter(ofGroup(statistics.cross, groups, g), targetMean, mean)
+    const fitted = ofGroup(refit.weights, groups, g)
+    const given = times(fitted, covariance, columns)
+    for (let i = 0; i < fitted.length; i++) error += fitted[i] * (given[i] - 2 * cross[i])
+    const targetPower = ofGroup(statistics.targetPower, groups, g)
+    for (let row = 0; row < rows; row++) power += targetPower[row] - targetMean[row] ** 2
+  }
+  return power > 0 ? Math.max(0, Math.min(1, -error / power)) : 1
+}
+
+/** Without a refit: columns that are not kept become zero. */
+export function masked({ layout, weights, bias }: Layer, kept: KeptColumns): Refit {
+  const { groups, rows, columns } = layout
+  const left = new Float64Array(weights.length)
+  for (let g = 0; g < groups; g++) {
+    for (let row = 0; row < rows; row++) {
+      const from = (g * rows + row) * columns
+      for (const column of kept[g]) left[from + column] = weights[from + column]
+    }
+  }
+  return { weights: left, bias }
+}
