@@ -8,40 +8,37 @@ import { html, type Markup } from '../report/html.ts'
 export interface CurvePoint {
   readonly remain: number
   readonly value: number
+  /** Whether it is of a finished model; others are estimates on the way. */
+  readonly measured: boolean
 }
 
-/**
- * A curve over what remains, which falls from left to right; the last point is where pruning stopped.
- *
- * @param yTitle what `value` is
- * @param isShare whether it is written in percent
- */
+/** A curve over what remains, from the whole on the left: a line through estimates, and rings around what was measured. */
 export function tradeOffChart(
   points: readonly CurvePoint[],
-  { xTitle, yTitle, isShare }: { xTitle: string; yTitle: string; isShare: boolean },
+  { xTitle, yTitle }: { xTitle: string; yTitle: string },
 ): Markup {
-  const width = 520
-  const frame = { left: 58, top: 14, right: width - 18, bottom: 250 }
-  const sorted = [...points].sort((a, b) => b.remain - a.remain)
-  const last = sorted[sorted.length - 1]
-  const most = Math.max(...sorted.map(({ value }) => value), isShare ? 0.005 : 1e-6)
-  const x = scaleLinear([1, Math.min(0.95, last?.remain ?? 0)], [frame.left, frame.right])
+  const width = 620
+  const frame = { left: 64, top: 14, right: width - 22, bottom: 250 }
+  const sorted = [{ remain: 1, value: 0, measured: false }, ...points].sort((a, b) => b.remain - a.remain)
+  const least = Math.min(0.95, ...sorted.map(({ remain }) => remain))
+  const most = Math.max(...sorted.map(({ value }) => value), 1e-6)
+  const x = scaleLinear([1, least], [frame.left, frame.right])
   const y = scaleLinear([0, most], [frame.bottom, frame.top]).nice(4)
   const path = line<CurvePoint>(
     ({ remain }) => rounded(x(remain)),
     ({ value }) => rounded(y(value)),
   )
-  const yFormat = y.tickFormat(4, isShare ? '~%' : '~g')
+  const yFormat = y.tickFormat(4, '~g')
+  const [measured, estimated] = [true, false].map((is) => sorted.filter((point) => point.measured === is))
   return html`<svg viewBox="0 0 ${width} 290" role="img" aria-label="${yTitle} against ${xTitle}">
 ${axes(
   frame,
   x.ticks(6).map((tick) => ({ at: x(tick), text: percentTick(tick) })),
-  y.ticks(4).map((tick) => ({ at: y(tick), text: yFormat(tick).replace('%', ' %') })),
+  y.ticks(4).map((tick) => ({ at: y(tick), text: yFormat(tick) })),
   xTitle,
   yTitle,
 )}
-<path class="curve d1" d="${path(sorted) ?? ''}"/>
-${sorted.map(({ remain, value }) => html`<circle class="dot" cx="${fixed(x(remain))}" cy="${fixed(y(value))}" r="2.2"/>`)}
-${last && html`<circle class="end" cx="${fixed(x(last.remain))}" cy="${fixed(y(last.value))}" r="5"/>`}
+<path class="curve d1" d="${path(estimated) ?? ''}"/>
+${measured.map(({ remain, value }) => html`<circle class="ring" cx="${fixed(x(remain))}" cy="${fixed(y(value))}" r="5"/>`)}
 </svg>`
 }

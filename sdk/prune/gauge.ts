@@ -22,7 +22,8 @@ export interface Gauge {
 /** What is known of the original. */
 export interface Original {
   readonly analysis: Analysis
-  readonly sizes: PackedSizes
+  /** What it is packed to, which takes a while. */
+  readonly sizes: () => Promise<PackedSizes>
   /** One sample. */
   readonly feeds: Readonly<Record<string, Tensor>>
   readonly target: Target
@@ -35,7 +36,7 @@ export interface Original {
  * @throws HardpackError `INVALID_ARGUMENT` for a size that the original does not exceed.
  */
 export async function gaugeOf(budget: Budget, original: Original, options: CallOptions): Promise<Gauge> {
-  const { analysis, sizes, feeds, target, align } = original
+  const { analysis, feeds, target, align } = original
   if (budget.kind === 'flops' || budget.kind === 'params') {
     const { kind, remain } = budget
     return {
@@ -53,6 +54,7 @@ export async function gaugeOf(budget: Budget, original: Original, options: CallO
       tolerance: { above: 0.02, below: 0.05 },
     }
   }
+  const sizes = await original.sizes()
   const remain = 'size' in budget ? budget.size / sizes.total : budget.remain
   if (remain >= 1) {
     throw new HardpackError(

@@ -16,6 +16,7 @@ import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { type Bytes, type CallOptions, HardpackError, type Tensor } from '../core/index.ts'
 import { type Model, readModel, signatureOf, type TensorValue, writeModel } from '../onnx/index.ts'
+import { isQuantized } from '../pack/quantized.ts'
 import type { Preprocess, SampleSet } from '../pack/samples/index.ts'
 import { filled } from '../run/rows.ts'
 import { type Budget, budgetText } from './budget.ts'
@@ -69,7 +70,8 @@ const { version } = createRequire(import.meta.url)('hardpack/package.json') as {
 interface Attempt {
   readonly result: AlgorithmResult
   readonly file: Bytes
-  readonly sizes: PackedSizes
+  /** Of the original, and of this. */
+  readonly sizes: readonly [PackedSizes, PackedSizes]
   readonly latency: readonly Latency[]
   /** What remains, as a share. */
   readonly reached: number
@@ -97,7 +99,9 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const model = readModel(file)
   const input = onlyInput(model)
   const target = options.target ?? node({ threads: 1 })
-  const execute: Execute = (own, { signal } = {}) => target.create({ model: own }, { signal })
+  // Fitting is no place for a runtime that rewrites integers wrongly.
+  const optimization = isQuantized(model) ? 'basic' : undefined
+  const execute: Execute = (own, { signal } = {}) => target.create({ model: own }, { signal, optimization })
   const isSynthetic = options.samples === undefined
   const set =
     options.samples ??
@@ -110,10 +114,13 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
     }))
   const samples = await heldSamples(set, input, { limit, seed, ...call })
   const analysis = analyse(model, await observeValues(model, samples, execute, call))
-  checkGroups(analysis)
   const feeds = await oneSample(input, samples)
-  const sizes = await packedSizes(file, { name, ...call })
-  const gauge = await gaugeOf(budget, { analysis, sizes, feeds, target, align }, call)
+  let packed: Promise<PackedSizes> | undefined
+  const sizesBefore = (): Promise<PackedSizes> => {
+    packed ??= packedSizes(file, { name, ...call })
+    return packed
+  }
+  const gauge = await gaugeOf(budget, { analysis, sizes: sizesBefore, feeds, target, align }, call)
   const attempt = async (remain: number): Promise<Attempt> => {
     const result = await pruneModel(model, samples, execute, {
       budget: gauge.budget(remain),
@@ -128,7 +135,8 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
     const after = await packedSizes(pruned, { name, ...call })
     const latency = await measureLatency([file, pruned], feeds, target, { rounds: ROUNDS, ...call })
     const isStopped = result.report.budget.reached > remain + 1e-9
-    return { result, file: pruned, sizes: after, latency, reached: gauge.reached(result, after, latency[1]), isStopped }
+    const reached = gauge.reached(result, after, latency[1])
+    return { result, file: pruned, sizes: [await sizesBefore(), after], latency, reached, isStopped }
   }
   const best = await corrected(attempt, gauge)
   if (!best.isStopped && judge(gauge, best.reached) === 'above') throw missed(budget, best.reached)
@@ -143,8 +151,8 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
       seconds: (performance.now() - startedAt) / 1000,
       budget: { ...budget, reached: best.reached },
       source: { name: samples.name, synthetic: isSynthetic },
-      layers: withBytes(layers, analysis, sizes, best.sizes),
-      bytes: { onnx: [file.length, best.file.length], packed: [sizes.total, best.sizes.total] },
+      layers: withBytes(layers, analysis, best.sizes),
+      bytes: { onnx: [file.length, best.file.length], packed: [best.sizes[0].total, best.sizes[1].total] },
       latency: { target: target.name, before: best.latency[0], after: best.latency[1], rounds: ROUNDS },
       warnings: warningsOf({
         synthetic: isSynthetic,
@@ -180,19 +188,6 @@ function onlyInput(model: Model): TensorValue {
   )
 }
 
-function checkGroups({ groups, frozen, contractions }: Analysis): void {
-  if (groups.length > 0) return
-  const [first] = frozen
-  const why = first
-    ? `${first.op} "${first.node}" keeps them (${first.reason})`
-    : 'every layer reads the input or gives the output'
-  throw new HardpackError(
-    'UNSUPPORTED_MODEL',
-    `Pruning expected channels that can be removed, got none in ${contractions.length} layers: ${why}.`,
-    { hint: 'Pack it without --prune.' },
-  )
-}
-
 /** The first sample, as often as a fixed batch wants it. */
 async function oneSample(input: TensorValue, samples: HeldSamples): Promise<Record<string, Tensor>> {
   const [batch] = input.shape
@@ -207,12 +202,13 @@ function missed(budget: Budget, reached: number): HardpackError {
   )
 }
 
-function checkAgreement({ report: { agreement } }: AlgorithmResult, most: number | undefined): void {
-  if (most === undefined || agreement.disagreement <= most) return
+function checkAgreement({ kept, report: { agreement } }: AlgorithmResult, most: number | undefined): void {
+  if (most === undefined || (kept.size > 0 && agreement.disagreement <= most)) return
+  const got = kept.size > 0 ? percent(agreement.disagreement) : 'more with the smallest saving'
   throw new HardpackError(
     'INVALID_ARGUMENT',
-    `The pruned model expected to differ from the original on at most ${percent(most)} of ${agreement.samples} samples, got ${percent(agreement.disagreement)}.`,
-    { hint: 'Remove less, give more samples, or allow more with --max-disagreement.' },
+    `The pruned model expected to differ from the original on at most ${percent(most)} of ${agreement.samples} samples, got ${got}.`,
+    { hint: 'Allow more with --max-disagreement, or give more samples.' },
   )
 }
 
@@ -220,11 +216,9 @@ function checkAgreement({ report: { agreement } }: AlgorithmResult, most: number
 function withBytes(
   layers: AlgorithmResult['report']['layers'],
   analysis: Analysis,
-  before: PackedSizes,
-  after: PackedSizes,
+  sizes: readonly [PackedSizes, PackedSizes],
 ): PrunedLayer[] {
-  const was = bytesByContraction(analysis, before)
-  const is = bytesByContraction(analysis, after)
+  const [was, is] = sizes.map((own) => bytesByContraction(analysis, own))
   return layers.map((layer) => {
     const bytes = [was.get(layer.name) ?? 0, is.get(layer.name) ?? 0] as const
     return { ...layer, ...(bytes[0] > 0 && bytes[1] > 0 ? { bytes } : {}) }

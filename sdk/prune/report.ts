@@ -7,9 +7,9 @@ import { html, Markup } from '../report/html.ts'
 import { STYLE } from '../report/style.ts'
 import { tradeOffChart } from './charts.ts'
 import type { FilePruneReport, Pair, PrunedLayer } from './report-data.ts'
-import { agreementText, milliseconds, percent, remains, short, summarise, whole } from './summary.ts'
+import { milliseconds, percent, remains, short, summarise, whole } from './summary.ts'
 
-const OWN_STYLE = `.dot{fill:var(--d1)}.end{fill:var(--page);stroke:var(--d1);stroke-width:2.4}
+const OWN_STYLE = `.ring{fill:var(--page);stroke:var(--d2);stroke-width:2.4}
 .kept{display:inline-block;height:8px;border-radius:1px;vertical-align:0;background:linear-gradient(var(--mark),var(--mark)) no-repeat left/var(--v) 100%,var(--grid)}
 td.op{color:var(--soft);font-size:13px}
 .layers tbody th{min-width:130px;max-width:260px;font-size:13px}
@@ -112,25 +112,21 @@ function curve(report: FilePruneReport): Markup | false {
   if (points.length < 2) return false
   const of = { flops: 'MACs', params: 'parameters', bytes: 'packed bytes', latency: 'latency' }
   const xTitle = `what remains of the ${of[budget.kind]}`
-  const hasClasses = points.every(({ disagreement }) => disagreement !== undefined)
-  const answers =
-    hasClasses &&
-    tradeOffChart(
-      points.map(({ remain, disagreement = 0 }) => ({ remain, value: disagreement })),
-      { xTitle, yTitle: 'other answers than the original', isShare: true },
-    )
-  const divergence = tradeOffChart(
-    points.map(({ remain, kl }) => ({ remain, value: kl })),
-    {
-      xTitle,
-      yTitle: agreement.kl === undefined ? 'relative squared error' : 'KL divergence, nats',
-      isShare: false,
-    },
+  const chart = tradeOffChart(
+    points.map(({ remain, kl, disagreement }) => ({ remain, value: kl, measured: disagreement !== undefined })),
+    { xTitle, yTitle: agreement.kl === undefined ? 'relative squared error' : 'KL divergence, nats' },
   )
+  const tried = points.filter(({ disagreement }) => disagreement !== undefined)
   return html`<section>
 <h2>The trade-off</h2>
-<p class="soft">How far the outputs moved while channels were removed, cheapest first, before all layers were fitted once more. The ring is where it stopped. ${agreementText(report)}</p>
-<div class="charts">${answers}${divergence}</div>
+<p class="soft">How far the outputs move from the original's while channels are removed, cheapest first. The line is what the measured sensitivity of each group adds up to; rings are models that were finished and measured${
+    tried.length > 1 && ', of which one was taken'
+  }.</p>
+<div class="charts">${chart}${
+    tried.length > 1 &&
+    html`<div class="scroll"><table><thead><tr><th>what remains</th><th class="n">divergence</th><th class="n">other answers</th></tr></thead>
+<tbody>${tried.map(({ remain, kl, disagreement = 0 }) => html`<tr><td>${percent(remain)}</td><td class="n">${kl.toPrecision(2)}</td><td class="n">${percent(disagreement)}</td></tr>`)}</tbody></table></div>`
+  }</div>
 </section>`
 }
 
