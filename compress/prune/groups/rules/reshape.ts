@@ -22,6 +22,8 @@ function runs(from: readonly number[], to: readonly number[]): { from: [number, 
   return all
 }
 
+const SHAPE = 'a shape is computed from the number of channels'
+
 interface Reshaped {
   readonly axes: Axis[]
   /** Of each output axis: whether all that it was made of are channels, so that its length is known. */
@@ -44,34 +46,34 @@ function reshaped(node: Reading): Reshaped {
 
 export const flatten: Rule = (node) => node.give(reshaped(node).axes)
 
+/**
+ * Where the target is computed, lengths of channels are put in its place: known ones where only channels made an axis, else −1,
+ * which one axis may have.
+ */
 export const reshape: Rule = (node) => {
-  if (from0(node)) return 'an empty tensor'
-  const { axes, pure } = reshaped(node)
+  if (node.shape(0).includes(0)) return 'an empty tensor'
   const target = node.integers(1)
   if (!target) return 'its shape is not known'
-  const free = target.indexOf(-1)
-  for (const [i, axis] of axes.entries()) {
-    if (axis) {
-      if (target[i] > 0 && !pure[i] && !node.isConstant(1) && free >= 0) node.freeze(axis, 'its shape is computed')
-    } else
-      for (const length of node.lengths(1, i)) node.freeze(length, 'a shape is computed from the number of channels')
-  }
+  const { axes, pure } = reshaped(node)
   const input = node.axes(0)
+  const literal = node.isConstant(1)
+  const open = target.includes(-1) || pure.filter((known, i) => !known && axes[i] && target[i] > 0).length > 1
+  for (const [i, axis] of axes.entries()) {
+    if (!axis) for (const length of node.lengths(1, i)) node.freeze(length, SHAPE)
+    else if (target[i] > 0 && !pure[i] && !literal && open) node.freeze(axis, SHAPE)
+  }
   const [output] = node.node.output
   node.give(axes)
   node.edit((cut) => {
     if (!cut.changed(...input, ...axes)) return
     const entries = new Map<number, number>()
     for (const [i, axis] of axes.entries()) {
-      if (!axis || target[i] === -1) continue
+      if (!axis || target[i] === -1 || !(cut.changed(axis) || node.lengths(1, i).length > 0)) continue
       const size = cut.kept(axis).length
-      const copied = input[i] && cut.kept(input[i]).length === size
-      if (target[i] === 0 && copied) continue
-      entries.set(i, pure[i] || node.isConstant(1) ? size : -1)
+      const copied = target[i] === 0 && input[i] && cut.kept(input[i]).length === size
+      if (!copied) entries.set(i, pure[i] || literal ? size : -1)
     }
     if (entries.size > 0) cut.setIntegers(cut.node(output), 1, entries)
   })
   return undefined
 }
-
-const from0 = (node: Reading): boolean => node.shape(0).includes(0)
