@@ -26,8 +26,21 @@ const SHAPE = 'a shape is computed from the number of channels'
 
 interface Reshaped {
   readonly axes: Axis[]
-  /** Of each output axis: whether all that it was made of are channels, so that its length is known. */
+  /** Of each output axis: whether it was made of channels only, so that its length is known. */
   readonly pure: boolean[]
+}
+
+const productOf = (sizes: readonly number[]): number => sizes.reduce((product, size) => product * size, 1)
+
+/** Which axes of a run lie within the channels at its start or at its end. */
+function pureAxes(factors: readonly Axis[], read: readonly number[], written: readonly number[]): boolean[] {
+  const other = (axis: Axis, i: number): boolean => !axis && read[i] !== 1
+  const [first, last] = [factors.findIndex(other), factors.findLastIndex(other)]
+  if (first < 0) return written.map(() => true)
+  const [head, tail] = [productOf(read.slice(0, first)), productOf(read.slice(last + 1))]
+  return written.map(
+    (_, i) => head % productOf(written.slice(0, i + 1)) === 0 || tail % productOf(written.slice(i)) === 0,
+  )
 }
 
 function reshaped(node: Reading): Reshaped {
@@ -38,8 +51,7 @@ function reshaped(node: Reading): Reshaped {
     const [read, written] = [from.slice(...run.from), to.slice(...run.to)]
     const factors = axes.slice(...run.from)
     out.push(...node.split(node.merge(factors, read), written))
-    const whole = factors.every((axis, i) => axis || read[i] === 1)
-    pure.push(...written.map(() => whole))
+    pure.push(...pureAxes(factors, read, written))
   }
   return { axes: out, pure }
 }
