@@ -42,7 +42,7 @@ export function costOf(analysis: Analysis, kept: Kept = new Map()): Cost {
   const { macs, parameters } = termsOf(analysis)
   const sum = (terms: Iterable<Term>): number => {
     let total = 0
-    for (const term of terms) total += valueOf(term, stays)
+    for (const term of terms) total += productOf(term, stays)
     return total
   }
   return { macs: sum(macs.values()), parameters: sum(parameters) }
@@ -57,10 +57,10 @@ export function costOf(analysis: Analysis, kept: Kept = new Map()): Cost {
  */
 export function costByContraction(analysis: Analysis, kept: Kept = new Map()): Map<string, number> {
   const stays = keptUnits(analysis, kept)
-  return new Map(Array.from(termsOf(analysis).macs, ([output, term]) => [output, valueOf(term, stays)]))
+  return new Map(Array.from(termsOf(analysis).macs, ([output, term]) => [output, productOf(term, stays)]))
 }
 
-function valueOf({ factor, sizes }: Term, stays: Uint8Array): number {
+function productOf({ factor, sizes }: Term, stays: Uint8Array): number {
   let product = factor
   for (const { always, units } of sizes) {
     let size = always

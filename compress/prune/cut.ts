@@ -4,7 +4,7 @@ import { elementCount, HardpackError, type Tensor } from '../../sdk/core/index.t
 import { type Model, makeNode, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
 import type { Axis } from './groups/atoms.ts'
 import { attributeOf } from './groups/attributes.ts'
-import { type Cut, integerTensor } from './groups/structure.ts'
+import type { Cut } from './groups/structure.ts'
 import { copyModel } from './groups/unshare.ts'
 import type { Analysis, Kept } from './types.ts'
 
@@ -115,42 +115,48 @@ export class ModelCut implements Cut {
 
   setIntegers(node: NodeProto, input: number, values: ReadonlyMap<number, number> | readonly number[]): void {
     const { graph } = this.model
-    const given = node.input[input]
-    const [output] = node.output
-    const name = `${output}/cut/${input}`
+    const given = node.input[input] ?? ''
+    const name = `${node.output[0]}/cut/${input}`
     const constant = graph.initializer.find((tensor) => tensor.name === given)
+    const known = constant ? payloadOf(constant) : this.#analysis.observed.get(given)
+    const dtype = known?.dtype === 'int32' ? 'int32' : 'int64'
     if (!(values instanceof Map)) {
-      graph.initializer.push(integerTensor(name, values as readonly number[]))
+      const list = values as readonly number[]
+      graph.initializer.push(integers(name, dtype, [list.length], list))
     } else if (constant) {
       const { shape, data } = payloadOf(constant)
-      graph.initializer.push(
-        integerTensor(
-          name,
-          Array.from(data as BigInt64Array, (value, i) => values.get(i) ?? Number(value)),
-          shape,
-        ),
-      )
+      const list = Array.from(data as Int32Array, (value, i) => values.get(i) ?? Number(value))
+      graph.initializer.push(integers(name, dtype, shape, list))
     } else {
       // The others may depend on the number of samples, or the size of a picture.
-      const length = this.#analysis.observed.get(given)?.shape[0] ?? 0
-      const all = Array.from({ length }, (_, i) => i)
+      const shape = [...(known?.shape ?? [])]
+      const all = Array.from({ length: elementCount(shape) }, (_, i) => i)
       const which = makeTensor(`${name}/which`, {
         dtype: 'bool',
-        shape: [length],
+        shape,
         data: Uint8Array.from(all, (i) => (values.has(i) ? 1 : 0)),
       })
-      const sizes = integerTensor(
+      const sizes = integers(
         `${name}/sizes`,
+        dtype,
+        shape,
         all.map((i) => values.get(i) ?? 0),
       )
       graph.initializer.push(which, sizes)
-      graph.node.splice(
-        graph.node.indexOf(node),
-        0,
-        makeNode('Where', [which.name, sizes.name, given], [name], {}, { name }),
-      )
+      const where = makeNode('Where', [which.name, sizes.name, given], [name], {}, { name })
+      graph.node.splice(graph.node.indexOf(node), 0, where)
     }
     while (node.input.length <= input) node.input.push('')
     node.input[input] = name
   }
+}
+
+function integers(
+  name: string,
+  dtype: 'int32' | 'int64',
+  shape: readonly number[],
+  values: readonly number[],
+): TensorProto {
+  const data = dtype === 'int32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt)
+  return makeTensor(name, { dtype, shape, data })
 }

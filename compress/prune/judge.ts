@@ -6,7 +6,7 @@
 
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
 import type { Model } from '../../sdk/onnx/index.ts'
-import { runOver } from './statistics.ts'
+import { BATCH, runOver } from './statistics.ts'
 import type { Execute, Samples } from './types.ts'
 
 export interface Difference {
@@ -23,8 +23,6 @@ export interface Judge {
   /** How far a model is from the original. */
   compare(model: Model, options?: CallOptions): Promise<Difference>
 }
-
-const BATCH = 64
 
 type Outputs = ReadonlyMap<string, { readonly columns: number; readonly data: Float64Array }>
 

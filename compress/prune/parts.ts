@@ -87,3 +87,26 @@ export function beside(model: Model, values: Tensors): { model: Model; second: (
   embed(whole, part, { prefix: PREFIX, inputs })
   return { model: whole, second: (name) => (reached.has(name) ? `${PREFIX}/${name}` : name) }
 }
+
+/**
+ * Things of a model in the order in which they can be changed: each wave reads nothing that depends on the weights of later ones.
+ *
+ * @param of the initializer that a thing changes, and the value that it reads
+ * @returns each wave, and all that still depends on it and on later ones
+ */
+export function* waves<Thing>(
+  model: Model,
+  things: readonly Thing[],
+  of: (thing: Thing) => { readonly weight: string; readonly input: string },
+): Generator<{ wave: Thing[]; waiting: ReadonlySet<string> }> {
+  let pending = [...things]
+  while (pending.length > 0) {
+    const waiting = downstream(
+      model,
+      pending.map((thing) => of(thing).weight),
+    )
+    const wave = pending.filter((thing) => !waiting.has(of(thing).input))
+    pending = pending.filter((thing) => waiting.has(of(thing).input))
+    yield { wave, waiting }
+  }
+}

@@ -5,18 +5,20 @@
  * layer by layer and sliced.
  */
 
-import { type CallOptions, HardpackError, shuffled, throwIfAborted } from '../../sdk/core/index.ts'
+import { type CallOptions, HardpackError, shuffled, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { type Model, openBatch } from '../../sdk/onnx/index.ts'
 import { type Allocation, allocate } from './allocate.ts'
+import { reestimated } from './batch-norm.ts'
 import { withBiases } from './biases.ts'
 import { costByContraction, costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
+import { indicesFor } from './effort.ts'
 import { analyse } from './groups/analyse.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
 import { layersOf, type Net, readersOf, removedInputs, removedOutputs } from './layers.ts'
 import { allocateByFidelity, compensatedNet } from './modhifi.ts'
 import { observeValues } from './observe.ts'
-import { type Sensitivity, sensitivityOf } from './sensitivity.ts'
+import { gridOf, type Sensitivity, sensitivityOf, thinnedGrid } from './sensitivity.ts'
 import { maskedNet, type RefittedNet, refitNet } from './sequential.ts'
 import { slice } from './slice.ts'
 import { statisticsOf } from './statistics.ts'
@@ -86,9 +88,12 @@ export interface PruneResult {
   readonly report: PruneReport
 }
 
-/** Multiply-accumulates that the sensitivity of all groups may take, and samples that it takes at least and at most. */
-const SENSITIVITY_MACS = 2e12
-const FEWEST = 32
+/** Multiply-accumulates that the first moments, and the sensitivity of all groups, may take. */
+const STATISTICS_MACS = 1e11
+const SENSITIVITY_MACS = 1e12
+
+/** Samples on which a net is compared with the original for its sensitivity, at least and at most. */
+const FEWEST = 16
 const MOST = 256
 
 /**
@@ -121,7 +126,9 @@ export async function prune(
   const costOfKept = budgetCost(analysis, budget)
   const target = budget.kind === 'cost' ? budget.remain : budget.remain * costOfKept(new Map())
   const readers = groups.flatMap((group) => group.readers.map(({ contraction }) => contraction))
-  const statistics = await statisticsOf(analysis, [...new Set(readers)], samples, execute, calls)
+  const { macs } = costOf(analysis)
+  const indices = indicesFor(analysis, readers, samples.count, { macs, budget: STATISTICS_MACS, seed })
+  const statistics = await statisticsOf(analysis, [...new Set(readers)], samples, execute, { ...calls, indices })
   const net: Net = { analysis, groups, layers, statistics, samples, execute }
   const everything = Array.from({ length: samples.count }, (_, i) => i)
   const judge = await judgeOf(analysis.model, samples, everything, execute, { signal })
@@ -135,12 +142,7 @@ export async function prune(
         })
   const finish = async ({ kept }: Allocation): Promise<Finished> => {
     throwIfAborted(signal)
-    const refitted =
-      method === 'paper'
-        ? { values: compensatedNet(net, kept), fidelity: new Map<string, number>() }
-        : refit
-          ? await refitNet(analysis, kept, layers, samples, execute, calls)
-          : { values: maskedNet(analysis, kept, layers), fidelity: new Map<string, number>() }
+    const refitted = await refittedNet(net, kept, options)
     const narrow = slice({ ...analysis, model: withInitializers(analysis.model, refitted.values) }, kept)
     return { kept, model: narrow, refitted, difference: await judge.compare(narrow, { signal }) }
   }
@@ -246,7 +248,7 @@ async function sensitivitiesOf(
   { signal, onProgress }: CallOptions,
 ): Promise<Sensitivity[]> {
   const { macs } = costOf(analysis)
-  const tries = groups.length * 4
+  const tries = groups.reduce((sum, group) => sum + thinnedGrid(gridOf(group, align)).length, 0)
   const count = Math.max(FEWEST, Math.min(MOST, Math.floor(SENSITIVITY_MACS / (tries * macs))))
   const indices = shuffled(samples.count, seed).slice(0, count)
   const judge = await judgeOf(analysis.model, samples, indices, execute, { signal })
@@ -259,6 +261,32 @@ async function sensitivitiesOf(
   }
   onProgress?.({ stage: 'sensitivity', done: groups.length, total: groups.length })
   return sensitivities
+}
+
+/** The weights of the layers that stay, by the method asked for. */
+async function refittedNet(net: Net, kept: Kept, options: PruneOptions): Promise<RefittedNet> {
+  const { analysis, layers, samples, execute } = net
+  const { method = 'default', refit = true, synthetic = false, signal, onProgress } = options
+  const calls = { signal, onProgress, macs: costOf(analysis).macs, seed: options.seed ?? 0 }
+  if (method === 'paper') {
+    const values = await reestimated(analysis, compensatedNet(net, kept), samples, execute, calls)
+    return { values, fidelity: new Map() }
+  }
+  if (!refit) return { values: maskedNet(analysis, kept, layers), fidelity: new Map() }
+  const refitted = await refitNet(analysis, kept, layers, samples, execute, calls)
+  if (synthetic || samples.count < 2) return refitted
+  return { ...refitted, values: await betterNorms(net, refitted.values, calls) }
+}
+
+/** With new statistics of live BatchNormalization nodes from half of the samples, where the other half agrees better then. */
+async function betterNorms({ analysis, samples, execute }: Net, values: Map<string, Tensor>, options: CallOptions) {
+  const all = Array.from({ length: samples.count }, (_, i) => i)
+  const [fit, held] = [0, 1].map((part) => all.filter((i) => i % 2 === part))
+  const normed = await reestimated(analysis, values, samples, execute, { ...options, indices: fit })
+  if (normed.size === values.size) return values
+  const judge = await judgeOf(analysis.model, samples, held, execute, options)
+  const [before, after] = [values, normed].map((tensors) => judge.compare(withInitializers(analysis.model, tensors)))
+  return (await after).distance < (await before).distance ? normed : values
 }
 
 /** The last allocation, or the last whose net agrees well enough with the original, by bisection. */

@@ -22,7 +22,7 @@ export interface Sensitivity {
 }
 
 /** At how many numbers of units a group is tried. */
-const LEVELS = 8
+const LEVELS = 6
 
 /**
  * Numbers of units that may be left of a group: multiples of what makes `align` channels, fewer than all, descending.

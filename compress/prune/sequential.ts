@@ -5,16 +5,22 @@
  * "Channel pruning for accelerating very deep neural networks", ICCV 2017, section 3.2).
  */
 
-import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
+import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { indexGraph, type Model, makeNode } from '../../sdk/onnx/index.ts'
+import { indicesFor } from './effort.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
-import { beside, downstream } from './parts.ts'
+import { beside, downstream, waves } from './parts.ts'
 import { fidelityOf, masked, sequentialRefit } from './refit.ts'
 import { type Aim, crossStatisticsOf } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
+/** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
+const REFIT_MACS = 1e12
+
 export interface SequentialOptions extends CallOptions {
-  readonly indices?: readonly number[]
+  /** Of one sample. */
+  readonly macs: number
+  readonly seed: number
 }
 
 export interface RefittedNet {
@@ -33,27 +39,28 @@ export async function refitNet(
   layers: ReadonlyMap<string, PrunableLayer>,
   samples: Samples,
   execute: Execute,
-  { signal, onProgress, indices }: SequentialOptions = {},
+  { signal, onProgress, macs, seed }: SequentialOptions,
 ): Promise<RefittedNet> {
   const { model, groups } = analysis
   const fidelity = new Map<string, number>()
   const values = maskedNet(analysis, kept, layers)
   const reached = downstream(model, values.keys())
-  const place = new Map(model.graph.node.flatMap(({ output }, i) => output.map((name): [string, number] => [name, i])))
-  let pending = [...layers.values()]
-    .filter(({ contraction }) => values.has(contraction.weight) || reached.has(contraction.input))
-    .sort((a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0))
+  const pending = [...layers.values()].filter(
+    ({ contraction }) => values.has(contraction.weight) || reached.has(contraction.input),
+  )
   const total = pending.length
-  while (pending.length > 0) {
-    onProgress?.({ stage: 'refit', done: total - pending.length, total })
-    const waiting = downstream(
-      model,
-      pending.map(({ contraction }) => contraction.weight),
-    )
-    const wave = pending.filter(({ contraction }) => !waiting.has(contraction.input))
-    pending = pending.filter((layer) => !wave.includes(layer))
+  let done = 0
+  const order = [...waves(model, pending, ({ contraction }) => contraction)]
+  // Both nets run, each half way on the average.
+  const effort = { macs, budget: REFIT_MACS / order.length, seed }
+  for (const { wave, waiting } of order) {
+    throwIfAborted(signal)
+    onProgress?.({ stage: 'refit', done, total })
+    done += wave.length
     const both = beside(model, values)
     const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting))
+    const contractions = wave.map(({ contraction }) => contraction)
+    const indices = indicesFor(analysis, contractions, samples.count, effort)
     const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, { signal, indices })
     for (const [i, layer] of wave.entries()) {
       const statistics = moments.get(layer.name)

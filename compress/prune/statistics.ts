@@ -50,6 +50,9 @@ export interface CrossStatistics extends InputStatistics {
 /** Above so many numbers in a column, channels are compared and not taps. */
 export const MAX_COLUMN = 2300
 
+/** Samples of a run at most. */
+export const BATCH = 64
+
 /** The largest unfolded input, in numbers. */
 const MAX_UNFOLDED = 2 ** 24
 
@@ -251,7 +254,7 @@ function batchOf(unfoldings: readonly Unfolding[], samples: number): number {
     1,
     ...unfoldings.map(({ size, positions, contraction }) => size * contraction.groups * positions),
   )
-  return Math.max(1, Math.min(64, samples, Math.floor(MAX_UNFOLDED / largest)))
+  return Math.max(1, Math.min(BATCH, samples, Math.floor(MAX_UNFOLDED / largest)))
 }
 
 /**
@@ -387,6 +390,39 @@ export async function crossStatisticsOf(
       ]
     }),
   )
+}
+
+/**
+ * Means and variances of the channels of some values, `[n, channels, …]`.
+ *
+ * @returns of each value, in order
+ */
+export async function channelMomentsOf(
+  model: Model,
+  values: readonly string[],
+  samples: Samples,
+  execute: Execute,
+  options: CallOptions & { readonly indices?: readonly number[] } = {},
+): Promise<{ mean: Float64Array; variance: Float64Array }[]> {
+  const fragment = new Fragment({ opset: opsetOf(model), prefix: 'statistics' })
+  const pending = values.map((value) => {
+    // [n, channels, …] to [n, channels, positions], whatever the rank.
+    const flat = fragment.node('Reshape', [value, fragment.integers([0, 0, -1])])
+    const sum = fragment.reduce('ReduceSum', flat, [0, 2])
+    const power = fragment.reduce('ReduceSum', fragment.node('Mul', [flat, flat]), [0, 2])
+    return { sum, power, shape: fragment.node('Shape', [flat]), rows: 0 }
+  })
+  const wanted = pending.flatMap(({ sum, power }) => [sum, power])
+  const longer = withFragment(model, fragment, [...wanted, ...pending.map(({ shape }) => shape)])
+  const totals = new Accumulator()
+  for await (const { outputs } of runOver(longer, samples, execute, { ...options, stage: 'norms', batch: BATCH })) {
+    for (const name of wanted) totals.add(name, outputs[name])
+    for (const one of pending) one.rows += Number(outputs[one.shape].data[0]) * Number(outputs[one.shape].data[2])
+  }
+  return pending.map(({ sum, power, rows }) => {
+    const mean = totals.mean(sum, rows)
+    return { mean, variance: totals.mean(power, rows).map((square, i) => Math.max(0, square - mean[i] ** 2)) }
+  })
 }
 
 /** Targets at the positions of the columns, `[groups, targets, columns]`. */

@@ -71,10 +71,12 @@ export class Products {
 
   /** Whether there was no choice. */
   #forced(product: Product): boolean {
-    const { flat, factors, cause } = product
+    const { flat, factors } = product
     const stay = flat.every((atom) => this.#atoms.causeOf(atom))
     const live = this.#live(product)
     if (stay || live.length === 0) {
+      const frozen = stay ? flat : factors.find((axis) => axis)
+      const cause = this.#atoms.causeOf(frozen?.[0] ?? flat[0]) ?? product.cause
       for (const axis of [flat, ...factors]) this.#freeze(axis, cause)
       return true
     }

@@ -4,13 +4,15 @@
  */
 
 import type { Model, NodeProto, TensorProto } from '../../../sdk/onnx/index.ts'
-import { payloadOf } from '../../../sdk/onnx/index.ts'
+import { opsetOf, payloadOf } from '../../../sdk/onnx/index.ts'
 import type { Contraction, Observed } from '../types.ts'
 import { Atoms, type Axis, type Cause } from './atoms.ts'
 import { Products } from './products.ts'
 import type { Edit } from './structure.ts'
 
-/** Types that hold weights; constants of other types are shapes, axes, indices and masks. */
+/** Types of shapes, axes, indices and masks, which are no weights. */
+const NO_WEIGHTS = new Set(['int64', 'bool'])
+
 const INTEGERS = new Set(['int64', 'int32', 'bool', 'uint32', 'uint64'])
 
 /** A contraction, and the atoms that it reads and makes. */
@@ -30,7 +32,8 @@ export interface Work {
 export type Lengths = readonly (readonly Int32Array[])[]
 
 export class Propagation {
-  readonly model: Model
+  /** The version of ai.onnx. */
+  readonly opset: number
   readonly atoms = new Atoms()
   readonly products = new Products(this.atoms)
   readonly sites: Site[] = []
@@ -44,7 +47,7 @@ export class Propagation {
   readonly #axes = new Map<string, Axis[]>()
 
   constructor(model: Model, observed: ReadonlyMap<string, Observed>) {
-    this.model = model
+    this.opset = opsetOf(model)
     this.#observed = observed
     this.#constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]))
     for (const node of model.graph.node) {
@@ -79,7 +82,7 @@ export class Propagation {
     if (known) return known
     const constant = this.#constants.get(name)
     const shape = this.shapeOf(name) ?? []
-    const weight = constant && !this.integersOf(name)
+    const weight = constant && !NO_WEIGHTS.has(payloadOf(constant).dtype)
     const axes = shape.map((size) => (weight && size > 1 ? this.atoms.fresh(size) : null))
     this.#axes.set(name, axes)
     return axes

@@ -19,9 +19,9 @@ export class Reading {
     this.#all = all
   }
 
-  /** How many inputs there are, with those that are left out. */
-  get inputs(): number {
-    return this.node.input.length
+  /** The version of ai.onnx. */
+  get opset(): number {
+    return this.#all.opset
   }
 
   has(input: number): boolean {

@@ -36,6 +36,8 @@ export function computesShape(node: NodeProto, all: Propagation): boolean {
   const inputs = node.input.filter((name) => name !== '')
   const derived = inputs.filter((name) => all.lengths.has(name))
   if (derived.length === 0 || inputs.some((name) => !all.lengths.has(name) && !all.constantOf(name))) return false
+  // A weight that is expanded, reshaped or sliced to computed sizes stays a weight.
+  if (SHAPES[node.opType] && !all.lengths.has(node.input[0])) return false
   if (node.output.length > 1 || node.attribute.some(({ g }) => g)) return false
   all.lengths.set(output, moved(node, size, all) ?? everywhere(derived, size, all))
   return true

@@ -3,7 +3,7 @@
  * nodes need changed besides their constants.
  */
 
-import { makeTensor, type NodeProto } from '../../../sdk/onnx/index.ts'
+import type { NodeProto } from '../../../sdk/onnx/index.ts'
 import type { Axis } from './atoms.ts'
 import type { Work } from './propagation.ts'
 
@@ -41,6 +41,3 @@ export interface Cut {
   setIntegers(node: NodeProto, input: number, values: ReadonlyMap<number, number> | readonly number[]): void
   setInts(node: NodeProto, attribute: string, value: number | readonly number[]): void
 }
-
-export const integerTensor = (name: string, values: readonly number[], shape: readonly number[] = [values.length]) =>
-  makeTensor(name, { dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) })

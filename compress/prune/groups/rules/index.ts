@@ -6,7 +6,9 @@ import { ELEMENTWISE, elementwise } from './elementwise.ts'
 import { gemm, matMul } from './matmul.ts'
 import { concat, squeeze, transpose } from './movement.ts'
 import { batchNormalization, groupNormalization, instanceNormalization, layerNormalization } from './normalisation.ts'
+import { depthToSpace, expand, gather, pad, resize, slicePart, spaceToDepth, splitParts, tile } from './parts.ts'
 import { pool, reduce, softmax } from './pooling.ts'
+import { quantise } from './quantisation.ts'
 import { flatten, reshape } from './reshape.ts'
 
 const named = (rule: Rule, ...ops: readonly string[]): [string, Rule][] => ops.map((op) => [op, rule])
@@ -30,4 +32,14 @@ export const RULES: ReadonlyMap<string, Rule> = new Map([
   ...named(concat, 'Concat'),
   ...named(reshape, 'Reshape'),
   ...named(flatten, 'Flatten'),
+  ...named(slicePart, 'Slice'),
+  ...named(splitParts, 'Split'),
+  ...named(pad, 'Pad'),
+  ...named(gather, 'Gather'),
+  ...named(expand, 'Expand'),
+  ...named(tile, 'Tile'),
+  ...named(resize, 'Resize', 'Upsample'),
+  ...named(depthToSpace, 'DepthToSpace'),
+  ...named(spaceToDepth, 'SpaceToDepth'),
+  ...named(quantise, 'QuantizeLinear', 'DequantizeLinear'),
 ])
