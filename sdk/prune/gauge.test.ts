@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { judge } from './gauge.ts'
+import { aimOf, judge } from './gauge.ts'
 
 const gauge = { remain: 0.5, budget: () => ({ kind: 'flops', remain: 0.5 }) as const, reached: () => 0 }
 
@@ -19,4 +19,5 @@ test('bytes may not be above, and latency a little', () => {
     [0.53, 0.515, 0.46, 0.44].map((reached) => judge(latency, reached)),
     ['above', 'met', 'met', 'below'],
   )
+  assert.deepEqual([aimOf(gauge), aimOf(bytes), aimOf(latency)], [0.5, 0.49, 0.485])
 })

@@ -72,6 +72,11 @@ export async function gaugeOf(budget: Budget, original: Original, options: CallO
   }
 }
 
+/** Where to aim when correcting: the middle of what is tolerated. */
+export function aimOf({ remain, tolerance = { above: 0, below: 0 } }: Gauge): number {
+  return remain + (tolerance.above - tolerance.below) / 2
+}
+
 /** Whether a result can stay, and whether a better one is to be hoped for. */
 export function judge({ remain, tolerance }: Gauge, reached: number): 'met' | 'above' | 'below' {
   if (!tolerance) return 'met'

@@ -20,7 +20,7 @@ import { isQuantized } from '../pack/quantized.ts'
 import type { Preprocess, SampleSet } from '../pack/samples/index.ts'
 import { filled } from '../run/rows.ts'
 import { type Budget, budgetText } from './budget.ts'
-import { type Gauge, gaugeOf, judge } from './gauge.ts'
+import { aimOf, type Gauge, gaugeOf, judge } from './gauge.ts'
 import { type Latency, measureLatency } from './latency.ts'
 import { bytesByContraction, type PackedSizes, packedSizes } from './packed-bytes.ts'
 import type { FilePruneReport, PrunedLayer } from './report-data.ts'
@@ -62,7 +62,7 @@ const SAMPLES = 512
 const ALIGN = 8
 const ROUNDS = 60
 /** How often a budget of bytes or latency that was missed is corrected. */
-const CORRECTIONS = 2
+const CORRECTIONS = 3
 
 const { version } = createRequire(import.meta.url)('hardpack/package.json') as { version: string }
 
@@ -170,7 +170,7 @@ async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: G
   let last = await attempt(remain)
   let best = last
   for (let left = CORRECTIONS; left > 0 && !last.isStopped && judge(gauge, last.reached) !== 'met'; left--) {
-    remain = Math.max(remain / 2, Math.min((1 + remain) / 2, remain - (last.reached - gauge.remain)))
+    remain = Math.max(remain / 2, Math.min((1 + remain) / 2, remain - (last.reached - aimOf(gauge))))
     last = await attempt(remain)
     const isBetter = isAbove(best) ? last.reached < best.reached : !isAbove(last) && last.reached > best.reached
     if (isBetter) best = last
