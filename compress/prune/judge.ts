@@ -24,7 +24,7 @@ export interface Judge {
   compare(model: Model, options?: CallOptions): Promise<Difference>
 }
 
-type Outputs = ReadonlyMap<string, { readonly columns: number; readonly data: Float64Array }>
+type Outputs = ReadonlyMap<string, { readonly rank: number; readonly columns: number; readonly data: Float64Array }>
 
 async function outputsOf(
   model: Model,
@@ -50,7 +50,7 @@ async function outputsOf(
   return new Map(
     [...parts].map(([name, tensors]) => {
       const data = Float64Array.from(tensors.flatMap((tensor) => [...(tensor.data as Float32Array)]))
-      return [name, { columns: data.length / rows, data }]
+      return [name, { rank: tensors[0].shape.length, columns: data.length / rows, data }]
     }),
   )
 }
@@ -117,8 +117,7 @@ export async function judgeOf(
 ): Promise<Judge> {
   const before = await outputsOf(model, samples, indices, execute, options)
   const [first] = before.values()
-  const [output] = model.graph.output
-  const classes = model.graph.output.length === 1 && rankOf(output) === 2 && first !== undefined && first.columns > 1
+  const classes = model.graph.output.length === 1 && first?.rank === 2 && first.columns > 1
   return {
     classes,
     samples: indices.length,
@@ -129,6 +128,3 @@ export async function judgeOf(
     },
   }
 }
-
-const rankOf = (value: Model['graph']['output'][number]): number | undefined =>
-  value.type?.tensorType?.shape?.dim.length
