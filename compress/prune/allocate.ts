@@ -30,7 +30,10 @@ interface Choice {
   at: number
 }
 
-/** The distance at each number of units of the grid: straight lines between the points, never falling as units go. */
+/**
+ * The distance at each number of units of the grid, never falling as units go. Distances grow by a factor from point to point,
+ * so logarithms of them are joined by straight lines; from nothing removed to the first point, by a parabola.
+ */
 export function curveOf({ group, points }: Sensitivity, align: number): { units: number; distance: number }[] {
   let most = 0
   const rising = points.map(({ units, distance }) => {
@@ -38,13 +41,14 @@ export function curveOf({ group, points }: Sensitivity, align: number): { units:
     return { units, distance: most }
   })
   return [group.units, ...gridOf(group, align)].map((units) => {
-    const after = Math.max(
-      1,
-      rising.findIndex((point) => point.units <= units),
-    )
-    const [a, b] = [rising[after - 1], rising[after]]
-    if (b === undefined) return { units, distance: a.distance }
-    return { units, distance: a.distance + ((b.distance - a.distance) * (a.units - units)) / (a.units - b.units) }
+    const [a, b] = [
+      rising.findLast((point) => point.units >= units) ?? rising[0],
+      rising.find((point) => point.units <= units),
+    ]
+    if (!b || a.units === units) return { units, distance: a.distance }
+    const share = (a.units - units) / (a.units - b.units)
+    const distance = a.distance > 0 ? a.distance * (b.distance / a.distance) ** share : b.distance * share ** 2
+    return { units, distance }
   })
 }
 

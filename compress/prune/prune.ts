@@ -92,9 +92,9 @@ export interface PruneResult {
 const STATISTICS_MACS = 1e11
 const SENSITIVITY_MACS = 1e12
 
-/** Samples on which a net is compared with the original for its sensitivity, at least and at most. */
-const FEWEST = 16
-const MOST = 256
+/** Samples on which a net is compared with the original for its sensitivity, and tries of a group, at least and at most. */
+const JUDGED = [16, 256]
+const LEVELS = [4, 10]
 
 /**
  * Prunes a model to a budget.
@@ -248,16 +248,20 @@ async function sensitivitiesOf(
   { signal, onProgress }: CallOptions,
 ): Promise<Sensitivity[]> {
   const { macs } = costOf(analysis)
-  const tries = groups.reduce((sum, group) => sum + thinnedGrid(gridOf(group, align)).length, 0)
-  const count = Math.max(FEWEST, Math.min(MOST, Math.floor(SENSITIVITY_MACS / (tries * macs))))
-  const indices = shuffled(samples.count, seed).slice(0, count)
+  // Tries first, samples from what they leave.
+  const affordable = (samplesOfTry: number): number => SENSITIVITY_MACS / (groups.length * samplesOfTry * macs)
+  const levels = within(LEVELS, affordable(JUDGED[1] / 4))
+  const tries = groups.reduce((sum, group) => sum + thinnedGrid(gridOf(group, align), levels).length, 0)
+  const indices = shuffled(samples.count, seed).slice(0, within(JUDGED, SENSITIVITY_MACS / (tries * macs)))
   const judge = await judgeOf(analysis.model, samples, indices, execute, { signal })
   const sensitivities: Sensitivity[] = []
   for (const [done, group] of groups.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'sensitivity', done, total: groups.length })
     const order = orderBy(criterion, group, layers, statistics, seed + done)
-    sensitivities.push(await sensitivityOf(analysis, group, layers, statistics, judge, { align, refit, order, signal }))
+    sensitivities.push(
+      await sensitivityOf(analysis, group, layers, statistics, judge, { align, levels, refit, order, signal }),
+    )
   }
   onProgress?.({ stage: 'sensitivity', done: groups.length, total: groups.length })
   return sensitivities
@@ -288,6 +292,9 @@ async function betterNorms({ analysis, samples, execute }: Net, values: Map<stri
   const [before, after] = [values, normed].map((tensors) => judge.compare(withInitializers(analysis.model, tensors)))
   return (await after).distance < (await before).distance ? normed : values
 }
+
+const within = ([least, most]: readonly number[], value: number): number =>
+  Math.max(least, Math.min(most, Math.floor(value)))
 
 /** The last allocation, or the last whose net agrees well enough with the original, by bisection. */
 async function chosen(
