@@ -15,6 +15,7 @@ import { type Criterion, orderBy } from './criteria.ts'
 import { indicesFor } from './effort.ts'
 import { analyse } from './groups/analyse.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
+import { type Kind, keptOfKinds, kindsOf } from './kinds.ts'
 import { layersOf, type Net, readersOf, removedInputs, removedOutputs } from './layers.ts'
 import { allocateByFidelity, compensatedNet } from './modhifi.ts'
 import { observeValues } from './observe.ts'
@@ -132,14 +133,13 @@ export async function prune(
   const net: Net = { analysis, groups, layers, statistics, samples, execute }
   const everything = Array.from({ length: samples.count }, (_, i) => i)
   const judge = await judgeOf(analysis.model, samples, everything, execute, { signal })
-  const path =
+  const kinds = groups.flatMap(kindsOf).filter(({ group }) => group.readers.length > 0)
+  const allocations = { target, costOf: (kept: Kept) => costOfKept(keptOfKinds(kinds, kept)), align }
+  const steps =
     method === 'paper'
-      ? allocateByFidelity(net, { target, costOf: costOfKept, align })
-      : allocate(await sensitivitiesOf(net, { align, refit, criterion, seed }, calls), {
-          target,
-          costOf: costOfKept,
-          align,
-        })
+      ? allocateByFidelity(net, kinds, allocations)
+      : allocate(await sensitivitiesOf(net, kinds, { align, refit, criterion, seed }, calls), allocations)
+  const path = steps.map((step) => ({ ...step, kept: keptOfKinds(kinds, step.kept) }))
   const finish = async ({ kept }: Allocation): Promise<Finished> => {
     throwIfAborted(signal)
     const refitted = await refittedNet(net, kept, options)
@@ -243,11 +243,13 @@ const reachedOf = (cost: (kept: Kept) => number, kept: Kept, { kind }: Budget): 
   kind === 'cost' ? cost(kept) : cost(kept) / cost(new Map())
 
 async function sensitivitiesOf(
-  { analysis, groups, layers, statistics, samples, execute }: Net,
+  { analysis, layers, statistics, samples, execute }: Net,
+  kinds: readonly Kind[],
   { align, refit, criterion, seed }: { align: number; refit: boolean; criterion: Criterion; seed: number },
   { signal, onProgress }: CallOptions,
 ): Promise<Sensitivity[]> {
   const { macs } = costOf(analysis)
+  const groups = kinds.map(({ group }) => group)
   // Tries first, samples from what they leave.
   const affordable = (samplesOfTry: number): number => SENSITIVITY_MACS / (groups.length * samplesOfTry * macs)
   const levels = within(LEVELS, affordable(JUDGED[1] / 4))

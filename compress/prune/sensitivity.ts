@@ -85,11 +85,12 @@ export async function sensitivityOf(
   judge: Judge,
   { align, levels: most, refit, order: given, signal }: SensitivityOptions,
 ): Promise<Sensitivity> {
-  const readers = systemsOf(group, layers, statistics)
   const levels = new Set(thinnedGrid(gridOf(group, align), most))
   const least = Math.min(...levels)
   const order: number[] = []
   const points = [{ units: group.units, distance: 0 }]
+  if (levels.size === 0) return { group, order, points }
+  const readers = systemsOf(group, layers, statistics)
   const all = readers.flatMap(({ systems }) => systems)
   for (const { kept, weights, unit } of removals(all, group.units, given)) {
     order.push(unit)
