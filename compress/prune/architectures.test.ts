@@ -7,6 +7,7 @@ import { analyse } from './groups/analyse.ts'
 import { mask } from './mask.ts'
 import { Net } from './net.fixture.ts'
 import { observeValues } from './observe.ts'
+import { OPSETS } from './opsets.fixture.ts'
 import { errorBetween, randomKept } from './oracle.fixture.ts'
 import { execute, randomSamples } from './ort.fixture.ts'
 import { slice } from './slice.ts'
@@ -44,7 +45,7 @@ async function countedCost(model: Model, samples: Samples): Promise<Cost> {
   }
 }
 
-for (const architecture of ARCHITECTURES) {
+for (const architecture of [...ARCHITECTURES, ...OPSETS]) {
   test(`${architecture.name}: cut as if the readers of what is removed were zero`, async () => {
     const { model, samples, analysis } = await analysed(architecture)
     // Three samples, where two were observed: no size of a batch may have got into the graph.

@@ -49,6 +49,13 @@ export function keptPositions({ structure }: Analysis, stays: Uint8Array, axis: 
   return positions
 }
 
+/** A text that copies of a constant have in common when they are always cut alike. */
+export function likenessOf({ structure }: Analysis, name: string): string {
+  const units = (axis: Axis): number[] => Array.from(axis ?? [], (atom) => structure.unitOf[atom])
+  const axes = structure.axes.get(name) ?? []
+  return JSON.stringify([structure.sources.get(name), axes.map((axis) => units(axis).filter((unit) => unit >= 0))])
+}
+
 /** The positions of a tensor along one axis that are given. */
 export function take(tensor: Tensor, axis: number, positions: readonly number[]): Tensor {
   const { dtype, shape, data } = tensor
