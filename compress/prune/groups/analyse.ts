@@ -52,6 +52,7 @@ export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): 
     all.freezeValue(name, { op: 'Output', node: name, reason: 'an output of the graph' })
   }
   all.products.settle()
+  for (const check of all.checks) check()
   return { model: copy.model, observed, ...gather(all, batchOf(model, observed), copy.sources) }
 }
 
