@@ -230,3 +230,20 @@ test('operators of other domains are not understood, whatever they are called', 
   const { frozen } = analyse(model, observed)
   assert.deepEqual([frozen[0].op, frozen[0].reason, frozen[0].channels], ['Relu', 'the operator is not understood', 4])
 })
+
+test('channels that can only go together stay, and it is said', async () => {
+  const net = new Net([3, 4, 4])
+  const x = net.conv(net.input, 3, 4)
+  // Normalised in pairs, and shuffled so that the pairs are of each other's channels.
+  const paired = net.node('GroupNormalization', [x, net.weight([2]), net.weight([2])], { num_groups: 2 })
+  const mixed = net.node('Gather', [paired, net.ints([0, 2, 1, 3])], { axis: 1 })
+  const again = net.node('GroupNormalization', [mixed, net.weight([2]), net.weight([2])], { num_groups: 2 })
+  const model = net.model(net.head(again, 4))
+  model.opsetImport[0].version = 18
+  const { groups, frozen } = await analysisOf(model, [3, 4, 4])
+  assert.deepEqual(groups, [])
+  assert.deepEqual(frozen[0], {
+    ...{ op: 'Conv', node: x, reason: 'its channels can only go together' },
+    ...{ channels: 4, macs: 16 * 4 * 27 },
+  })
+})
