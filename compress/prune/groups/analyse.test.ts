@@ -212,10 +212,15 @@ test('a bias that is added behind a convolution, and what is no bias', async () 
   const twice = bare()
   const others = net.add(net.add(twice, net.weight([4, 1, 1])), net.relu(twice))
   const multiplied = net.mul(bare(), net.weight([4, 1, 1]))
-  const sum = net.add(net.add(bare(), multiplied), net.add(net.add(biased, map), net.add(rows, others)))
-  const { contractions } = await analysisOf(net.model(net.head(sum, 4)), [3, 4, 4])
+  const seen = bare()
+  const behind = net.add(seen, net.weight([4, 1, 1]))
+  const sum = net.add(
+    net.add(net.add(bare(), behind), multiplied),
+    net.add(net.add(biased, map), net.add(rows, others)),
+  )
+  const { contractions } = await analysisOf(net.model(net.head(sum, 4), seen), [3, 4, 4])
   const biases = contractions.map(({ bias }) => bias !== undefined)
-  assert.deepEqual(biases, [true, false, false, false, false, false, true])
+  assert.deepEqual(biases, [true, false, false, false, false, false, false, true])
 })
 
 test('operators of other domains are not understood, whatever they are called', async () => {
