@@ -5,8 +5,8 @@ import { type Model, makeNode, makeTensor, type NodeProto, payloadOf, type Tenso
 import type { Axis } from './groups/atoms.ts'
 import { attributeOf } from './groups/attributes.ts'
 import type { Cut } from './groups/structure.ts'
-import { copyModel } from './groups/unshare.ts'
-import type { Analysis, Kept } from './types.ts'
+import { copyModel, integerTensor } from './groups/unshare.ts'
+import type { Analysis, Kept, Observed } from './types.ts'
 
 /**
  * Which units stay, by number.
@@ -14,29 +14,34 @@ import type { Analysis, Kept } from './types.ts'
  * @throws HardpackError `INVALID_ARGUMENT` for a group that the analysis does not have, a unit that the group does not have, or
  *   a group of which nothing would stay.
  */
-export function keptUnits({ groups, structure }: Analysis, kept: Kept): Uint8Array {
-  const byName = new Map(groups.map((group) => [group.name, group]))
-  const stays = new Map<string, Uint8Array>()
-  for (const [name, units] of kept) {
-    const group = byName.get(name)
-    if (!group) {
-      throw new HardpackError('INVALID_ARGUMENT', `Kept units expected a group of the model, got "${name}".`, {
-        hint: 'Use the names of analysis.groups.',
-      })
+export function keptUnits({ groups }: Analysis, kept: Kept): Uint8Array {
+  const stays = new Uint8Array(groups.reduce((sum, { units }) => sum + units, 0)).fill(1)
+  let [start, known] = [0, 0]
+  for (const { name, units } of groups) {
+    const own = kept.get(name)
+    if (own) {
+      const wrong = own.find((unit) => !(Number.isInteger(unit) && unit >= 0 && unit < units))
+      if (wrong !== undefined || own.length === 0) {
+        throw new HardpackError(
+          'INVALID_ARGUMENT',
+          `Group "${name}" expected one or more units from 0 to ${units - 1}, got ${wrong ?? 'none'}.`,
+          { hint: 'Keep at least one unit of each group.' },
+        )
+      }
+      known++
+      stays.fill(0, start, start + units)
+      for (const unit of own) stays[start + unit] = 1
     }
-    const wrong = units.find((unit) => !(Number.isInteger(unit) && unit >= 0 && unit < group.units))
-    if (wrong !== undefined || units.length === 0) {
-      throw new HardpackError(
-        'INVALID_ARGUMENT',
-        `Group "${name}" expected one or more units from 0 to ${group.units - 1}, got ${wrong ?? 'none'}.`,
-        { hint: 'Keep at least one unit of each group.' },
-      )
-    }
-    const flags = new Uint8Array(group.units)
-    for (const unit of units) flags[unit] = 1
-    stays.set(name, flags)
+    start += units
   }
-  return Uint8Array.from(structure.units, ({ group, unit }) => stays.get(group)?.[unit] ?? 1)
+  if (known < kept.size) {
+    const names = new Set(groups.map(({ name }) => name))
+    const other = [...kept.keys()].find((name) => !names.has(name))
+    throw new HardpackError('INVALID_ARGUMENT', `Kept units expected a group of the model, got "${other}".`, {
+      hint: 'Use the names of analysis.groups.',
+    })
+  }
+  return stays
 }
 
 /** The positions along an axis that stay. */
@@ -129,21 +134,21 @@ export class ModelCut implements Cut {
     const dtype = known?.dtype === 'int32' ? 'int32' : 'int64'
     if (!(values instanceof Map)) {
       const list = values as readonly number[]
-      graph.initializer.push(integers(name, dtype, [list.length], list))
+      graph.initializer.push(integerTensor(name, dtype, [list.length], list))
     } else if (constant) {
       const { shape, data } = payloadOf(constant)
       const list = Array.from(data as Int32Array, (value, i) => values.get(i) ?? Number(value))
-      graph.initializer.push(integers(name, dtype, shape, list))
+      graph.initializer.push(integerTensor(name, dtype, shape, list))
     } else {
       // The others may depend on the number of samples, or the size of a picture.
-      const shape = [...(known?.shape ?? [])]
+      const { shape } = known as Observed
       const all = Array.from({ length: elementCount(shape) }, (_, i) => i)
       const which = makeTensor(`${name}/which`, {
         dtype: 'bool',
         shape,
         data: Uint8Array.from(all, (i) => (values.has(i) ? 1 : 0)),
       })
-      const sizes = integers(
+      const sizes = integerTensor(
         `${name}/sizes`,
         dtype,
         shape,
@@ -156,14 +161,4 @@ export class ModelCut implements Cut {
     while (node.input.length <= input) node.input.push('')
     node.input[input] = name
   }
-}
-
-function integers(
-  name: string,
-  dtype: 'int32' | 'int64',
-  shape: readonly number[],
-  values: readonly number[],
-): TensorProto {
-  const data = dtype === 'int32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt)
-  return makeTensor(name, { dtype, shape, data })
 }

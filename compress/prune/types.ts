@@ -57,7 +57,7 @@ export interface Contraction {
   readonly bias?: string
 }
 
-/** Where the units of a group lie along the outputs or inputs of a contraction: `positions[unit]`, empty for one that does not. */
+/** Where the units of a group lie along the outputs or inputs of a contraction: `positions[unit]`. */
 export interface Places {
   readonly contraction: Contraction
   readonly positions: readonly (readonly number[])[]
@@ -71,7 +71,7 @@ export interface Group {
   readonly width: number
   /** Contractions whose outputs are the group's channels. */
   readonly writers: readonly Places[]
-  /** Contractions whose inputs are. */
+  /** Contractions whose inputs are, for outputs that stay without them: a depthwise convolution is none. */
   readonly readers: readonly Places[]
 }
 

@@ -10,7 +10,9 @@ import { Propagation } from './propagation.ts'
 import { Reading } from './reading.ts'
 import { RULES } from './rules/index.ts'
 import { computesShape, freezeReadLengths } from './shape-values.ts'
+import { gatherShuffles } from './shuffles.ts'
 import { gather } from './units.ts'
+import { removeUnread } from './unread.ts'
 import { namesInBodies, unshare } from './unshare.ts'
 
 /** Domains whose operators mean what `RULES` says. */
@@ -27,7 +29,10 @@ const DOMAINS = new Set(['', 'ai.onnx', 'com.microsoft'])
  * analysis.groups.map(({ name, units }) => `${name}: ${units}`)
  */
 export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): Analysis {
-  const copy = unshare(model, (value) => observed.get(value)?.shape)
+  const shapeOf = (value: string): readonly number[] | undefined => observed.get(value)?.shape
+  const copy = unshare(model, observed)
+  gatherShuffles(copy.model, shapeOf)
+  removeUnread(copy.model)
   const all = new Propagation(copy.model, observed)
   const { graph } = copy.model
   for (const node of graph.node) {
@@ -49,6 +54,7 @@ export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): 
     all.freezeValue(name, { op: 'Output', node: name, reason: 'an output of the graph' })
   }
   all.products.settle()
+  for (const check of all.checks) check()
   return { model: copy.model, observed, ...gather(all, batchOf(model, observed), copy.sources) }
 }
 

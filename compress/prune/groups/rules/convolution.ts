@@ -28,20 +28,14 @@ function keepGroups(node: Reading, sets: Axis): void {
 function common(node: Reading, outputs: Axis): void {
   for (const axis of [...node.axes(0).slice(2), ...node.axes(1).slice(2)]) node.freeze(axis, MIXED)
   if (node.has(2)) node.unite(node.axes(2)[0], outputs)
-  node.give([
-    node.axes(0)[0],
-    outputs,
-    ...node
-      .outputShape()
-      .slice(2)
-      .map(() => null),
-  ])
+  const positions = node.outputShape().slice(2)
+  node.give([node.axes(0)[0], outputs, ...positions.map(() => null)])
 }
 
 export const conv: Rule = (node) => {
   const [x, w] = [node.axes(0), node.axes(1)]
   const out = node.outputShape()
-  node.work([out[0], ...out.slice(2), ...node.sizes(w, node.shape(1))])
+  node.work([x[0] ?? out[0], ...out.slice(2), ...node.sizes(w, node.shape(1))])
   const weight = node.weight(1)
   if (weight === undefined) return COMPUTED
   const groups = node.int('group', 1)
@@ -70,7 +64,7 @@ export const conv: Rule = (node) => {
 export const convTranspose: Rule = (node) => {
   const [x, w] = [node.axes(0), node.axes(1)]
   const size = node.shape(0)
-  node.work([size[0], ...size.slice(2), ...node.sizes(w, node.shape(1))])
+  node.work([x[0] ?? size[0], ...size.slice(2), ...node.sizes(w, node.shape(1))])
   const weight = node.weight(1)
   if (weight === undefined) return COMPUTED
   const groups = node.int('group', 1)
