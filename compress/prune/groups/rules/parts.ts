@@ -2,7 +2,6 @@
 
 import type { Axis } from '../atoms.ts'
 import type { Reading, Rule } from '../reading.ts'
-import type { Cut } from '../structure.ts'
 
 /** The opset from which on `Split` takes the sizes as an input. */
 const SPLIT_AS_INPUT = 13
@@ -31,7 +30,10 @@ export const slicePart: Rule = (node) => {
   const cuts: { entry: number; axis: Int32Array; start: number; end: number }[] = []
   for (const [entry, at] of bounds.axes.entries()) {
     const axis = out[at]
-    if (!axis) continue
+    if (!axis) {
+      for (const input of [1, 2]) node.freezeLengths(input, entry)
+      continue
+    }
     if (bounds.steps[entry] !== 1) {
       node.freeze(axis, 'a slice with steps')
       out[at] = null
@@ -47,7 +49,9 @@ export const slicePart: Rule = (node) => {
   node.give(out)
   const [output] = node.node.output
   node.edit((cut) => {
-    const changed = cuts.filter(({ axis }) => cut.changed(axis))
+    const changed = cuts.filter(({ entry, axis }) =>
+      cut.changed(axis, ...node.lengths(1, entry), ...node.lengths(2, entry)),
+    )
     if (changed.length === 0) return
     const before = (axis: Int32Array, bound: number): number => cut.kept(axis).filter((at) => at < bound).length
     const starts = new Map(changed.map(({ entry, axis, start }) => [entry, before(axis, start)]))
@@ -85,11 +89,14 @@ export const splitParts: Rule = (node) => {
     node.give(axes.with(at, part?.length === 1 ? null : part), output)
     return part
   })
-  if (!axis) return undefined
+  if (!axis) {
+    node.freezeLengths(1)
+    return undefined
+  }
   if (start !== axis.length) return 'a part of it is not used'
   const [output] = node.node.output
   node.edit((cut) => {
-    if (!cut.changed(axis)) return
+    if (!cut.changed(axis, ...parts.flatMap((_, part) => node.lengths(1, part)))) return
     const made = cut.node(output)
     const sizes = parts.map((part) => cut.kept(part as Int32Array).length)
     made.attribute = made.attribute.filter(({ name }) => name !== 'num_outputs')
@@ -169,54 +176,44 @@ export const gather: Rule = (node) => {
   return undefined
 }
 
-/** Sizes along axes of channels, where an operator is told them. */
+/**
+ * Sizes along the last axes, where an operator is told them: those of channels follow a cut, others cannot.
+ *
+ * @param input the sizes
+ */
 function followSizes(node: Reading, input: number, axes: readonly Axis[]): void {
+  const told = node.integers(input)
+  const skipped = axes.length - node.shape(input)[0]
+  for (const [i, axis] of axes.entries()) {
+    if (!axis) node.freezeLengths(input, i - skipped)
+    else if (!told) node.freeze(axis, 'its shape is not known')
+  }
   const [output] = node.node.output
-  const told = node.integers(input) ?? []
-  const skipped = axes.length - told.length
-  node.edit((cut: Cut) => {
-    const changed = axes.flatMap((axis, i): [number, number][] =>
-      axis && i >= skipped && told[i - skipped] !== 1 && cut.changed(axis)
-        ? [[i - skipped, cut.kept(axis).length]]
-        : [],
-    )
+  node.edit((cut) => {
+    const changed = axes.flatMap((axis, i): [number, number][] => {
+      const follows = axis && i >= skipped && told?.[i - skipped] !== 1
+      const lengths = node.lengths(input, i - skipped)
+      return follows && cut.changed(axis, ...lengths) ? [[i - skipped, cut.kept(axis).length]] : []
+    })
     if (changed.length > 0) cut.setIntegers(cut.node(output), input, new Map(changed))
   })
 }
 
 /** Axes that are repeated from length 1 have nothing that could be removed. */
 export const expand: Rule = (node) => {
-  const told = node.integers(1)
-  if (!told) return 'its shape is not known'
   const [from, to] = [node.shape(0), node.outputShape()]
   const axes = to.map((size, i): Axis => {
     const at = i - (to.length - from.length)
     return from[at] === size ? node.axes(0)[at] : null
   })
-  freezeNumbers(node, 1, axes)
   node.give(axes)
   followSizes(node, 1, axes)
   return undefined
 }
 
-/** Lengths of channels that are a size along an axis which cannot follow. */
-function freezeNumbers(node: Reading, input: number, axes: readonly Axis[]): void {
-  const skipped = axes.length - (node.integers(input)?.length ?? 0)
-  for (const [i, axis] of axes.entries()) {
-    if (axis || i < skipped) continue
-    for (const length of node.lengths(input, i - skipped))
-      node.freeze(length, 'a size is computed from the number of channels')
-  }
-}
-
 export const tile: Rule = (node) => {
-  const repeats = node.integers(1)
-  if (!repeats) return 'its repeats are not known'
-  const axes = node.axes(0).map((axis, i): Axis => {
-    const merged = axis && node.merge([null, axis], [repeats[i], axis.length])
-    return merged
-  })
-  return node.give(axes)
+  const [from, to] = [node.shape(0), node.outputShape()]
+  return node.give(node.axes(0).map((axis, i) => node.merge([null, axis], [to[i] / from[i], from[i]])))
 }
 
 /** Axes that keep their length pass; others are resized and stay. */
@@ -231,7 +228,6 @@ export const resize: Rule = (node) => {
   const listed = node.ints('axes')
   for (const at of listed?.map((axis) => node.axisOf(axis)) ?? []) node.freeze(axes[at], 'channels are resized')
   const sizes = node.node.opType === 'Resize' && node.has(3) && !listed
-  if (sizes) freezeNumbers(node, 3, axes)
   node.give(axes)
   if (sizes) followSizes(node, 3, axes)
   return undefined
