@@ -10,7 +10,7 @@ import { indexGraph, type Model, makeNode, type NodeProto } from '../../sdk/onnx
 import { samplesFor } from './effort.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
-import { fidelityOf, fullRefit, masked, sequentialRefit } from './refit.ts'
+import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
 import { type Aim, type CrossMoments, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
@@ -59,6 +59,7 @@ export async function refitNet(
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
     done += wave.length
+    const priors = new Map(wave.map((layer) => [layer, priorOf(layer, statistics, keptColumns(groups, layer, kept))]))
     // Once on what is before the rectifiers, and once more on what they let through.
     for (const rectified of [false, true]) {
       const both = beside(model, values)
@@ -71,9 +72,13 @@ export async function refitNet(
       for (const { layer, biased } of aims) {
         const cross = moments.get(layer.name) as CrossMoments
         const own = keptColumns(groups, layer, kept)
-        const before = statistics.get(layer.name)
-        const prior = before ? fullRefit(layer, before, own).weights : layer.weights
-        const refit = sequentialRefit(layer, cross, own, prior, biased ? undefined : layer.bias)
+        const refit = sequentialRefit(
+          layer,
+          cross,
+          own,
+          priors.get(layer) as Float64Array,
+          biased ? undefined : layer.bias,
+        )
         for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
         const share = rectified ? undefined : fidelityOf(layer, cross.whole, refit)
         if (share !== undefined) fidelity.set(layer.name, share)
@@ -82,6 +87,17 @@ export async function refitNet(
   }
   onProgress?.({ stage: 'refit', done: total, total })
   return { values, fidelity }
+}
+
+/** The weights of the full refit; the layer's own where it keeps all its inputs. */
+function priorOf(
+  layer: PrunableLayer,
+  statistics: ReadonlyMap<string, InputStatistics>,
+  kept: KeptColumns,
+): Float64Array {
+  const moments = statistics.get(layer.name)
+  const whole = kept.every((columns) => columns.length === layer.layout.columns)
+  return moments && !whole ? fullRefit(layer, moments, kept).weights : layer.weights
 }
 
 /** The initializers of the layers that lose inputs, without a refit. */
