@@ -62,8 +62,9 @@ for (const architecture of [...ARCHITECTURES, ...OPSETS]) {
       for (const name of Object.keys(original)) {
         const error = errorBetween(narrow[name], masked[name])
         assert.ok(error <= 1e-5, `output ${name} differs by ${error}`)
-        assert.ok(errorBetween(narrow[name], original[name]) > 1e-3, `output ${name} has not changed`)
       }
+      const changed = Object.keys(original).some((name) => errorBetween(narrow[name], original[name]) > 1e-3)
+      assert.ok(changed, 'nothing has changed')
       const cost = costOf(analysis, kept)
       assert.deepEqual({ ...cost, macs: Math.round(cost.macs) }, await countedCost(cut, samples))
     }

@@ -111,7 +111,12 @@ const notUnderstood = (net: Net): Model => {
   const x = net.convRelu(net.input, 3, 8)
   const rows = net.node('ReduceMean', [net.conv(x, 8, 5)], { axes: [3], keepdims: 0 })
   const sequence = net.transpose(rows, [2, 0, 1])
-  const state = net.nodes_('GRU', [sequence, net.weight([1, 12, 5]), net.weight([1, 12, 4])], { hidden_size: 4 }, 2)[1]
+  const state = net.nodes_(
+    'GRU',
+    [sequence, net.weight([1, 12, 5]), net.weight([1, 12, 4]), '', ''],
+    { hidden_size: 4 },
+    2,
+  )[1]
   const branch = net.conv(x, 8, 4)
   const body = (op: string) =>
     makeGraph(op, { nodes: [makeNode(op, [branch], [`${op}_y`])], outputs: [makeUntypedOutput(`${op}_y`)] })
@@ -160,8 +165,109 @@ const stopped = (net: Net): Model => {
   )
 }
 
+/** Numbers that are computed from shapes, in the ways that there are. */
+const computedSizes = (net: Net): Model => {
+  const x = net.convRelu(net.input, 3, 12)
+  const at = (value: string, from: number, to: number): string => net.slice(net.node('Shape', [value]), 0, from, to)
+  const channels = net.node('Shape', [x], { start: -3, end: -2 })
+  const half = net.node('Div', [channels, net.ints([2])])
+  const first = net.node('Slice', [x, net.ints([0]), half, net.ints([1])])
+  const last = net.node('Slice', [x, half, net.ints([-1]), net.ints([-3])])
+  const sizes = net.node('Cast', [net.node('Cast', [half], { to: 6 })], { to: 7 })
+  const [a, b] = net.nodes_('Split', [net.conv(x, 12, 12, 1), net.concat([sizes, half], 0)], { axis: 1 }, 2)
+  const joined = net.concat([net.mul(first, a), net.node('Tanh', [b]), last])
+  const flat = net.node('Reshape', [joined, net.concat([net.ints([-1]), net.ints([17 * 64])], 0)])
+  const again = net.node('Reshape', [flat, net.concat([at(joined, -4, -3), at(joined, 1, 2), at(joined, -2, 100)], 0)])
+  const windows = net.node('Reshape', [
+    net.convRelu(again, 17, 10),
+    net.concat([net.ints([-1]), net.ints([2, 5]), at(x, 2, 4)], 0),
+  ])
+  const y = net.node('Reshape', [
+    net.mul(windows, net.weight([5, 1, 1])),
+    net.node('Identity', [net.concat([at(x, 0, 1), net.ints([10, 8, 8])], 0)]),
+  ])
+  return net.model(net.head(y, 10))
+}
+
+/** Numbers of channels that are more than shapes: the channels that they count must stay. */
+const counted = (net: Net): Model => {
+  const x = net.convRelu(net.input, 3, 8)
+  const [a, b, c] = [5, 6, 7].map((channels) => net.conv(x, 8, channels))
+  const total = net.node('Cast', [net.node('Size', [a])], { to: 1 })
+  const last = net.node('Gather', [net.node('Shape', [b]), net.ints([-3], [])])
+  const ramp = net.node('Cast', [net.node('Range', [net.ints([0], []), last, net.ints([1], [])])], { to: 1 })
+  const filled = net.node('ConstantOfShape', [net.node('Shape', [c])])
+  // As many rows as channels: this axis cannot follow.
+  const rows = net.node('Slice', [net.conv(x, 8, 4), net.ints([0]), net.size(net.conv(x, 8, 3), 1), net.ints([2])])
+  const wide = net.node('Expand', [
+    net.weight([1, 3, 1]),
+    net.concat([net.ints([1, 3]), net.size(net.conv(x, 8, 9), 1)], 0),
+  ])
+  const tall = net.node('Resize', [
+    net.conv(x, 8, 2),
+    '',
+    '',
+    net.concat([net.size(x, 0), net.ints([2, 8]), net.size(net.conv(x, 8, 10), 1)], 0),
+  ])
+  const parts = net.nodes_(
+    'Split',
+    [net.input, net.concat([net.size(net.conv(x, 8, 6), 1), net.ints([2])], 0)],
+    { axis: 2 },
+    2,
+  )
+  return net.model(
+    net.node('Mul', [total, net.node('ReduceMax', [ramp], { keepdims: 1 })]),
+    net.head(net.add(c, filled), 7),
+    net.head(rows, 4),
+    net.head(tall, 2),
+    wide,
+    parts[0],
+    net.head(x, 8),
+  )
+}
+
+/** The ways in which rows of a picture become channels, parts of channels, samples. */
+const reshapes = (net: Net): Model => {
+  const rows = net.reshape(net.convRelu(net.input, 3, 12), [-1, 12, 64])
+  const apart = net.reshape(rows, [-1, 1, 3, 4, 64])
+  const gains = net.mul(apart, net.weight([1, 3, 1, 1], 0.5, 1))
+  const together = net.node('Reshape', [gains, net.concat([net.size(rows, 0), net.ints([12]), net.size(rows, 2)], 0)])
+  // Batch and channels are one axis for a while, told as a number that nobody can follow but as what is left.
+  const samples = net.node('Mul', [net.size(rows, 0), net.ints([12])])
+  const merged = net.node('Reshape', [together, net.concat([samples, net.ints([64])], 0)])
+  const parted = net.node('Reshape', [
+    net.relu(merged),
+    net.concat([net.size(rows, 0), net.ints([12]), net.ints([8]), net.ints([8])], 0),
+  ])
+  const mean = net.node('GlobalAveragePool', [net.convRelu(parted, 12, 10)])
+  const both = net.concat([mean, net.node('GlobalMaxPool', [net.convRelu(parted, 12, 6)])])
+  const turned = net.node('Transpose', [net.node('Transpose', [net.node('Squeeze', [both, net.ints([2, 3])])])])
+  const flat = net.node('Gemm', [turned, net.weight([16, 9]), net.weight([1])])
+  return net.model(net.linear(net.node('Elu', [flat]), 9, 6))
+}
+
+/** Looked up by rows: a table of words, and their products. */
+const words = (net: Net): Model => {
+  const codes = net.node('Cast', [net.node('ArgMax', [net.input], { axis: 1, keepdims: 0 })], { to: 6 })
+  const table = net.node('Gather', [net.weight([3, 12]), net.reshape(codes, [-1, 64])])
+  const hidden = net.relu(net.linear(net.linear(table, 12, 10), 10, 14))
+  const mean = net.node('ReduceMean', [hidden], { axes: [-2], keepdims: 0 })
+  const total = net.node('ReduceSum', [mean, net.ints([])], { noop_with_empty_axes: 1 })
+  return net.model(net.linear(total, 14, 6))
+}
+
 export const OPSETS: readonly Architecture[] = [
-  { name: 'attributes of opset 9', shape: PICTURE, build: attributes, units: [14, 5, 9, 8], opset: 9 },
+  { name: 'attributes of opset 9', shape: PICTURE, build: attributes, units: [7, 5, 5, 6, 3, 8], opset: 9 },
+  { name: 'sizes that are computed', shape: PICTURE, build: computedSizes, units: [6, 5, 6, 5], frozen: [] },
+  {
+    name: 'channels that are counted',
+    shape: PICTURE,
+    build: counted,
+    units: [8, 4, 2],
+    frozen: ['ConstantOfShape', 'Expand', 'Resize', 'Slice', 'Split'],
+  },
+  { name: 'reshapes', shape: PICTURE, build: reshapes, units: [4, 10, 6, 9] },
+  { name: 'a table of words', shape: PICTURE, build: words, units: [10, 14], opset: 13 },
   { name: 'operators of opset 21', shape: PICTURE, build: norms, units: [6, 5], opset: 21 },
   { name: 'quantised weights', shape: PICTURE, build: quantised, units: [12, 10] },
   { name: 'narrow and wide weights', shape: PICTURE, build: halves, units: [12, 10] },

@@ -41,7 +41,7 @@ function common(node: Reading, outputs: Axis): void {
 export const conv: Rule = (node) => {
   const [x, w] = [node.axes(0), node.axes(1)]
   const out = node.outputShape()
-  node.work([out[0], ...out.slice(2), ...node.sizes(w, node.shape(1))])
+  node.work([x[0] ?? out[0], ...out.slice(2), ...node.sizes(w, node.shape(1))])
   const weight = node.weight(1)
   if (weight === undefined) return COMPUTED
   const groups = node.int('group', 1)
@@ -70,7 +70,7 @@ export const conv: Rule = (node) => {
 export const convTranspose: Rule = (node) => {
   const [x, w] = [node.axes(0), node.axes(1)]
   const size = node.shape(0)
-  node.work([size[0], ...size.slice(2), ...node.sizes(w, node.shape(1))])
+  node.work([x[0] ?? size[0], ...size.slice(2), ...node.sizes(w, node.shape(1))])
   const weight = node.weight(1)
   if (weight === undefined) return COMPUTED
   const groups = node.int('group', 1)
