@@ -11,8 +11,8 @@ import { writeModel } from '../onnx/index.ts'
 import { measureLatency } from './latency.ts'
 import { keptUnits } from './widths.ts'
 
-/** Rounds of one measurement of a group: the sum over groups is what counts, so each may be rough. */
-const ROUNDS = 15
+/** Time of one measurement of a group: the sum over groups is what counts, so each may be rough. */
+const MILLISECONDS = 400
 const SHARES = [1 / 2, 1 / 4] as const
 
 /** What a group saves, as a share of the model's latency, at numbers of units in falling order; nothing at all of them. */
@@ -46,7 +46,9 @@ export async function latencyCost(
     const units = [...new Set(SHARES.map((share) => narrowed(group, share, align)))].filter((n) => n < group.units)
     const narrow = units.map((n) => writeModel(slice(analysis, new Map([[group.name, firstUnits(n)]]))))
     const measured =
-      narrow.length > 0 ? await measureLatency([original, ...narrow], feeds, target, { rounds: ROUNDS, signal }) : []
+      narrow.length > 0
+        ? await measureLatency([original, ...narrow], feeds, target, { milliseconds: MILLISECONDS, signal })
+        : []
     let most = 0
     const saved = measured.slice(1).map(({ ratio }) => {
       most = Math.max(most, 1 - ratio)
@@ -62,7 +64,7 @@ export async function latencyCost(
     }, 0)
   const half: Kept = new Map(groups.map((group) => [group.name, firstUnits(narrowed(group, 1 / 2, align))]))
   const [, together] = await measureLatency([original, writeModel(slice(analysis, half))], feeds, target, {
-    rounds: 2 * ROUNDS,
+    milliseconds: 2 * MILLISECONDS,
     signal,
   })
   onProgress?.({ stage, done: groups.length + 1, total: groups.length + 1 })
