@@ -165,6 +165,11 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   }
 }
 
+/** A correction beyond what the model can meet ends the search: what was tried before it counts. */
+function impossible(error: unknown): undefined {
+  if (!(error instanceof HardpackError && error.code === 'INVALID_ARGUMENT')) throw error
+}
+
 /** The attempt that keeps most of those within the budget; where none is within it, the nearest. */
 async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: Gauge): Promise<Attempt> {
   const isAbove = ({ reached }: Attempt): boolean => judge(gauge, reached) === 'above'
@@ -173,7 +178,9 @@ async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: G
   let best = last
   for (let left = CORRECTIONS; left > 0 && !last.isStopped && judge(gauge, last.reached) !== 'met'; left--) {
     remain = Math.max(remain / 2, Math.min((1 + remain) / 2, remain - (last.reached - aimOf(gauge))))
-    last = await attempt(remain)
+    const next = await attempt(remain).catch(impossible)
+    if (!next) break
+    last = next
     const isBetter = isAbove(best) ? last.reached < best.reached : !isAbove(last) && last.reached > best.reached
     if (isBetter) best = last
   }
