@@ -177,7 +177,8 @@ async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: G
   let last = await attempt(remain)
   let best = last
   for (let left = CORRECTIONS; left > 0 && !last.isStopped && judge(gauge, last.reached) !== 'met'; left--) {
-    remain = Math.max(remain / 2, Math.min((1 + remain) / 2, remain - (last.reached - aimOf(gauge))))
+    // In small steps: a measurement may have been disturbed.
+    remain = Math.max(0.85 * remain, Math.min(1.15 * remain, remain - (last.reached - aimOf(gauge))))
     const next = await attempt(remain).catch(impossible)
     if (!next) break
     last = next
