@@ -5,13 +5,13 @@
  * "Channel pruning for accelerating very deep neural networks", ICCV 2017, section 3.2).
  */
 
-import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
-import { indexGraph, type Model, makeNode } from '../../sdk/onnx/index.ts'
+import { type CallOptions, onnxOf, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
+import { indexGraph, type Model, makeNode, type NodeProto } from '../../sdk/onnx/index.ts'
 import { samplesFor } from './effort.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
-import { fidelityOf, fullRefit, masked, sequentialRefit } from './refit.ts'
-import { type Aim, crossStatisticsOf, type InputStatistics } from './statistics.ts'
+import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
+import { type Aim, type CrossMoments, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
 /** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
@@ -59,27 +59,45 @@ export async function refitNet(
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
     done += wave.length
-    const both = beside(model, values)
-    const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting))
-    const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
-      signal,
-      indices: indices[pass],
-    })
-    for (const [i, layer] of wave.entries()) {
-      const cross = moments.get(layer.name)
-      if (!cross) continue
-      const own = keptColumns(groups, layer, kept)
-      const added = aims[i].biased ? undefined : layer.bias
-      const before = statistics.get(layer.name)
-      const prior = before ? fullRefit(layer, before, own).weights : layer.weights
-      const refit = sequentialRefit(layer, cross, own, prior, added)
-      for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
-      const share = fidelityOf(layer, cross.whole, refit)
-      if (share !== undefined) fidelity.set(layer.name, share)
+    const priors = new Map(wave.map((layer) => [layer, priorOf(layer, statistics, keptColumns(groups, layer, kept))]))
+    // Once on what is before the rectifiers, and once more on what they let through.
+    for (const rectified of [false, true]) {
+      const both = beside(model, values)
+      const aims = wave.flatMap((layer) => aimOf(analysis, layer, both, waiting, rectified) ?? [])
+      if (aims.length === 0) continue
+      const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
+        signal,
+        indices: indices[pass],
+      })
+      for (const { layer, biased } of aims) {
+        const cross = moments.get(layer.name) as CrossMoments
+        const own = keptColumns(groups, layer, kept)
+        const refit = sequentialRefit(
+          layer,
+          cross,
+          own,
+          priors.get(layer) as Float64Array,
+          biased ? undefined : layer.bias,
+        )
+        for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
+        const share = rectified ? undefined : fidelityOf(layer, cross.whole, refit)
+        if (share !== undefined) fidelity.set(layer.name, share)
+      }
     }
   }
   onProgress?.({ stage: 'refit', done: total, total })
   return { values, fidelity }
+}
+
+/** The weights of the full refit; the layer's own where it keeps all its inputs. */
+function priorOf(
+  layer: PrunableLayer,
+  statistics: ReadonlyMap<string, InputStatistics>,
+  kept: KeptColumns,
+): Float64Array {
+  const moments = statistics.get(layer.name)
+  const whole = kept.every((columns) => columns.length === layer.layout.columns)
+  return moments && !whole ? fullRefit(layer, moments, kept).weights : layer.weights
 }
 
 /** The initializers of the layers that lose inputs, without a refit. */
@@ -98,15 +116,30 @@ export function maskedNet(
   return values
 }
 
-/** What a layer should give; may append a node to the graph of both nets. */
+interface LayerAim extends Aim {
+  readonly layer: PrunableLayer
+  /** Whether the target has the layer's bias in it. */
+  readonly biased: boolean
+}
+
+/**
+ * What a layer should give; may append nodes to the graph of both nets. Where a rectifier follows, everything below zero is as good as
+ * zero: `rectified` asks for what the original gives above zero, and elsewhere only for no more than zero.
+ *
+ * @returns `undefined` for `rectified` where no rectifier follows
+ */
 function aimOf(
   { model, observed }: Analysis,
-  { contraction, layout }: PrunableLayer,
+  layer: PrunableLayer,
   both: { model: Model; second: (name: string) => string },
   waiting: ReadonlySet<string>,
-): Aim & { biased: boolean } {
+  rectified: boolean,
+): LayerAim | undefined {
+  const { contraction, layout } = layer
   const input = both.second(contraction.input)
-  if (layout.rowsOfOutput > 1) return { contraction, input, target: contraction.input, biased: true }
+  if (layout.rowsOfOutput > 1) {
+    return rectified ? undefined : { layer, contraction, input, target: contraction.input, biased: true }
+  }
   const { consumers } = indexGraph(model.graph)
   const outputs = new Set(model.graph.output.map(({ name }) => name))
   const onlyReader = (value: string) => {
@@ -115,17 +148,26 @@ function aimOf(
   }
   const behind = onlyReader(contraction.output)
   const bias = behind?.opType === 'Add' && contraction.bias !== undefined && behind.input.includes(contraction.bias)
-  const biased = contraction.op !== 'MatMul'
   const end = bias ? behind.output[0] : contraction.output
   const sum = onlyReader(end)
   const other = sum?.opType === 'Add' ? sum.input.find((name) => name !== end) : undefined
   const alike = sum && same(observed.get(sum.output[0])?.shape, observed.get(contraction.output)?.shape)
-  if (alike && other !== undefined && !waiting.has(other) && both.second(other) !== other) {
-    const target = `${sum.output[0]}/lacking`
-    both.model.graph.node.push(makeNode('Sub', [sum.output[0], both.second(other)], [target]))
-    return { contraction, input, target, biased: true }
+  const added = alike && other !== undefined && !waiting.has(other) && both.second(other) !== other ? other : undefined
+  const whole = added === undefined ? end : (sum as NodeProto).output[0]
+  const append = (op: string, inputs: readonly string[], attributes = {}): string => {
+    const name = `${contraction.output}/aim_${both.model.graph.node.length}`
+    both.model.graph.node.push(makeNode(op, inputs, [name], attributes))
+    return name
   }
-  return { contraction, input, target: contraction.output, biased }
+  let target = whole
+  if (rectified) {
+    if (onlyReader(whole)?.opType !== 'Relu' || both.second(whole) === whole) return undefined
+    const negative = append('Sub', [both.second(whole), append('Relu', [both.second(whole)])])
+    target = append('Where', [append('Cast', [append('Relu', [whole])], { to: onnxOf('bool') }), whole, negative])
+  }
+  if (added !== undefined) target = append('Sub', [target, both.second(added)])
+  const biased = contraction.op !== 'MatMul' || bias || added !== undefined
+  return { layer, contraction, input, target: target === end && !bias ? contraction.output : target, biased }
 }
 
 const same = (a: readonly number[] = [], b: readonly number[] = []): boolean =>

@@ -10,6 +10,7 @@ import type { Contraction, Observed } from '../types.ts'
 import { Atoms, type Axis, type Cause } from './atoms.ts'
 import { Products } from './products.ts'
 import type { Edit } from './structure.ts'
+import { namesInBodies } from './unshare.ts'
 
 /** Types of shapes, axes, indices and masks, which are no weights; and of those whose elements share a byte. */
 const NO_WEIGHTS = new Set<DType | undefined>(['int64', 'bool', 'int4', 'uint4', undefined])
@@ -30,16 +31,25 @@ export interface Work {
 /** Of each element of a value that is computed from shapes: the axes whose lengths it depends on. */
 export type Lengths = readonly (readonly Int32Array[])[]
 
+/** Of an element that is a constant among computed ones. */
+export const LITERAL: readonly Int32Array[] = []
+
 export class Propagation {
   /** The version of ai.onnx. */
   readonly opset: number
+  /** What the graph gives. */
+  readonly outputs: ReadonlySet<string>
   readonly atoms = new Atoms()
   readonly products = new Products(this.atoms)
   readonly sites: Site[] = []
   readonly work: Work[] = []
   readonly edits: Edit[] = []
+  /** What can only be said when all products are settled; it may freeze. */
+  readonly checks: (() => void)[] = []
   readonly producers = new Map<string, NodeProto>()
   readonly readers = new Map<string, NodeProto[]>()
+  /** Axes whose length depends on that of a batch or a picture, too. */
+  readonly unsized = new Set<Int32Array>()
   readonly lengths = new Map<string, Lengths>()
   readonly #constants: ReadonlyMap<string, TensorProto>
   readonly #observed: ReadonlyMap<string, Observed>
@@ -47,11 +57,12 @@ export class Propagation {
 
   constructor(model: Model, observed: ReadonlyMap<string, Observed>) {
     this.opset = opsetOf(model)
+    this.outputs = new Set(model.graph.output.map(({ name }) => name))
     this.#observed = observed
     this.#constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]))
     for (const node of model.graph.node) {
       for (const name of node.output) this.producers.set(name, node)
-      for (const name of node.input) {
+      for (const name of [...node.input, ...namesInBodies(node)]) {
         const readers = this.readers.get(name)
         if (readers) readers.push(node)
         else this.readers.set(name, [node])
