@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Rng, rng } from '../sdk/core/index.ts'
+import { normal, rng } from '../sdk/core/index.ts'
 import { midPValue } from './calibrate/conformal.ts'
 import { importMonitor, type Monitor, observe, startMonitor } from './monitor.ts'
-
-function normal(random: Rng): number {
-  return Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())
-}
 
 /** Frames until the alarm, at most `limit`. */
 function framesToDrift(monitor: Monitor, nextP: () => number, limit: number): number {

@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Result, runHardpack } from './command-line.ts'
 import { readDigits } from './models/digits.ts'
+import { npy } from './npy.ts'
 
 const MNIST = fileURLToPath(new URL('../../e2e/models/mnist-cnn.onnx', import.meta.url))
 
@@ -22,15 +23,6 @@ async function said(...args: string[]): Promise<string> {
 }
 
 const json = async (...args: string[]) => JSON.parse(await said(...args, '--json'))
-
-/** A float32 array as NumPy saves it. */
-function npy(shape: readonly number[], data: Float32Array): Uint8Array {
-  const dict = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`
-  const header = dict.padEnd(Math.ceil((dict.length + 11) / 64) * 64 - 11 + 53).concat('\n')
-  const head = Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), Buffer.alloc(2), Buffer.from(header)])
-  head.writeUInt16LE(header.length, 8)
-  return Buffer.concat([head, Buffer.from(data.buffer, data.byteOffset, data.byteLength)])
-}
 
 const digits = (count: number, from: number) => npy([count, 1, 28, 28], readDigits(count, from).images)
 

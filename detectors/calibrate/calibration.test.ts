@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Rng, rng } from '../../sdk/core/index.ts'
+import { normal, type Rng, rng } from '../../sdk/core/index.ts'
 import { betaBand } from './beta-band.ts'
 import {
   type Calibration,
@@ -15,10 +15,6 @@ import {
 import type { Combination } from './combine.ts'
 import { conformalPValue } from './conformal.ts'
 import { packTable, unpackTable } from './thin.ts'
-
-function normal(random: Rng): number {
-  return Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())
-}
 
 /** Scores of detectors on one clean input: what they share makes them dependent (correlation ½). */
 function dependent(random: Rng, detectors: number): number[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rng } from '../../sdk/core/index.ts'
-import { initialParameters, lossAndGradient, makeParameters, type NetworkShape, normal } from './gradient.ts'
+import { normal, rng } from '../../sdk/core/index.ts'
+import { initialParameters, lossAndGradient, makeParameters, type NetworkShape } from './gradient.ts'
 import { clipNorm, conformalFactor, distance, exp0, gyroplaneLogit } from './poincare.ts'
 
 const GENUINE = 6

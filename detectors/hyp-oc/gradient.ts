@@ -7,7 +7,7 @@
  * a' moved there from 0 (Ganea et al. 2018, section 3.1), so that both are free vectors, and Adam needs no manifold.
  */
 
-import type { Rng } from '../../sdk/core/index.ts'
+import { normal, type Rng } from '../../sdk/core/index.ts'
 
 export interface NetworkShape {
   /** Numbers of: the input, hidden layers, and the vector that is mapped into the ball. */
@@ -49,11 +49,6 @@ export function makeParameters({ sizes }: NetworkShape): Parameters {
     points: [take(width), take(width)],
     normals: [take(width), take(width)],
   }
-}
-
-/** A standard normal number (Box, Muller 1958). */
-export function normal(random: Rng): number {
-  return Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())
 }
 
 /** Random parameters to start from: He's for the layers, small ones for the gyroplanes. */

@@ -15,9 +15,9 @@
  * - The distance in Hyp-PC is the geodesic one (artanh), and the mean runs on from batch to batch.
  */
 
-import { type CallOptions, HardpackError, type Rng, rng, throwIfAborted } from '../../sdk/core/index.ts'
+import { type CallOptions, HardpackError, normal, type Rng, rng, throwIfAborted } from '../../sdk/core/index.ts'
 import { checkFeatures, type Features } from '../features.ts'
-import { initialParameters, lossAndGradient, makeParameters, type NetworkShape, normal } from './gradient.ts'
+import { initialParameters, lossAndGradient, makeParameters, type NetworkShape } from './gradient.ts'
 import { conformalFactor, exp0 } from './poincare.ts'
 import { type HypOc, inputOf, inputsOf } from './score.ts'
 import { fitWhitening, whiten } from './whiten.ts'

@@ -52,6 +52,14 @@ export const GUARD_OPTIONS = {
   targets: { type: 'string' },
 } as const
 
+/** How pictures are prepared matters to pruning, too. */
+const SHARED_WITH_PRUNING: readonly string[] = ['preprocess']
+
+/** Options that only a package can follow: without a guard in it they say nothing. */
+export const PACKAGE_ONLY: readonly string[] = Object.keys(GUARD_OPTIONS).filter(
+  (name) => !['calibrate', ...SHARED_WITH_PRUNING].includes(name),
+)
+
 /**
  * The guard that the arguments ask for; `undefined` where they ask for none.
  *
@@ -60,7 +68,8 @@ export const GUARD_OPTIONS = {
 export async function guardOptions(args: Arguments, model: Uint8Array): Promise<GuardOptions | undefined> {
   const path = text(args, 'calibrate')
   if (path === undefined) {
-    const lone = Object.keys(GUARD_OPTIONS).find((name) => args.values[name] !== undefined)
+    const shared = text(args, 'prune') === undefined ? [] : SHARED_WITH_PRUNING
+    const lone = Object.keys(GUARD_OPTIONS).find((name) => args.values[name] !== undefined && !shared.includes(name))
     if (lone !== undefined) throw new UsageError(`--${lone} expected --calibrate with clean samples, got none.`)
     return undefined
   }

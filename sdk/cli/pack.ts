@@ -8,17 +8,18 @@ import { checkOutput, readWhole, writeWhole } from '../pack/file.ts'
 import { type Inspection, inspect } from '../pack/inspect.ts'
 import { type PackOptions, pack } from '../pack/pack.ts'
 import { BASE_OPTION, withBase } from './base.ts'
-import { type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
-import { calibrationTargets, GUARD_HELP, GUARD_OPTIONS, guardOptions } from './guard-options.ts'
+import { type Arguments, type Command, count, onlyFile, pairs, text, UsageError } from './command.ts'
+import { calibrationTargets, GUARD_HELP, GUARD_OPTIONS, guardOptions, PACKAGE_ONLY } from './guard-options.ts'
 import { secretKeyFile } from './keys.ts'
+import { checkReport, PRUNE_HELP, PRUNE_OPTIONS, pruneAs, prunePlan, tellPruned } from './prune-options.ts'
 import { readTensors } from './tensor-file.ts'
 
 export const packCommand: Command = {
   summary: 'compress an ONNX model into one verified package',
   usage:
-    '<model.onnx> [-o model.hpk] [--effort best] [--base old.hpk] [--key secret-key-file] [--golden input=file] [--shape input=1,3,224,224]',
+    '<model.onnx> [-o model.hpk] [--effort best] [--prune flops=0.5] [--base old.hpk] [--key secret-key-file] [--golden input=file] [--shape input=1,3,224,224]',
   help: [
-    '-o, --output FILE     where to write; default: the model with .hpk',
+    '-o, --output FILE     where to write; default: the model with .hpk; with --prune, FILE.onnx is the pruned model alone',
     '--effort EFFORT       how long to search for a smaller encoding: fast, default or best',
     '--key FILE            sign with this secret key (hardpack keygen); without it the package is unsigned',
     '--base FILE           pack the difference to this package, which everybody who opens the new one must have',
@@ -27,6 +28,7 @@ export const packCommand: Command = {
     '--name NAME           what the package calls itself; default: the file name',
     '--release N           counts up with each published version; default 1',
     '--license SPDX        the licence of the weights',
+    ...PRUNE_HELP,
     ...GUARD_HELP,
   ],
   options: {
@@ -39,6 +41,7 @@ export const packCommand: Command = {
     name: { type: 'string' },
     release: { type: 'string' },
     license: { type: 'string' },
+    ...PRUNE_OPTIONS,
     ...GUARD_OPTIONS,
   },
   async run(args, io) {
@@ -48,17 +51,31 @@ export const packCommand: Command = {
     const effort = parseEffort(text(args, 'effort'))
     const shapes = Object.fromEntries(pairs(args, 'shape').map(([name, dims]) => [name, parseShape(name, dims)]))
     const golden = pairs(args, 'golden')
+    const isPlain = text(args, 'prune') !== undefined && /\.onnx$/i.test(output)
+    const plan = prunePlan(args, isPlain)
+    if (isPlain) checkPlain(args)
     const keyFile = text(args, 'key')
     const secretKeys = keyFile === undefined ? [] : [await secretKeyFile(keyFile)]
     const read = await readWhole(path)
     await checkOutput(output, path)
     const basePath = text(args, 'base')
     if (basePath !== undefined) await checkOutput(output, basePath)
+    if (plan) await checkReport(plan, path)
     locateWeights(read) // Refuses what is no ONNX file before anything else looks at it.
-    const model = await inlineExternalData(read, path)
-    const guard = await guardOptions(args, model)
+    const original = await inlineExternalData(read, path)
+    const guard = isPlain ? undefined : await guardOptions(args, original)
+    const name = text(args, 'name') ?? basename(path).replace(/\.onnx$/i, '')
+    const pruned = plan && (await pruneAs(plan, original, { name, io, samples: guard?.fit }))
+    const model = pruned?.file ?? original
+    if (pruned && isPlain) {
+      await writeWhole(output, model)
+      if (io.json) io.out(JSON.stringify({ output, prune: pruned.report }))
+      else io.out(`${output}: ${count(original.length)} → ${count(model.length)} bytes of ONNX`)
+      await tellPruned(plan, pruned.report, io)
+      return 0
+    }
     const options: PackOptions = {
-      name: text(args, 'name') ?? basename(path).replace(/\.onnx$/i, ''),
+      name,
       release,
       effort,
       license: text(args, 'license'),
@@ -76,10 +93,11 @@ export const packCommand: Command = {
     await writeWhole(output, bytes)
     const description = await inspect(bytesSource(bytes), { trust: 'unsigned' })
     if (io.json) {
-      io.out(JSON.stringify({ output, ...description, agreement, effort, encodeMs }))
+      io.out(JSON.stringify({ output, ...description, agreement, effort, encodeMs, prune: pruned?.report }))
     } else {
       io.out(`${output}: ${total(description)}, encoded in ${(encodeMs / 1000).toFixed(1)} s, effort ${effort}`)
     }
+    if (pruned) await tellPruned(plan, pruned.report, io)
     io.note(
       `Reference outputs: ${agreement.reference} and ${agreement.second} agree, largest difference ${agreement.maxAbsDiff.toPrecision(2)} (tolerance ${agreement.tolerance.toPrecision(2)}).`,
     )
@@ -92,6 +110,14 @@ export const packCommand: Command = {
       )
     return 0
   },
+}
+
+/** Options that only a package can follow. */
+function checkPlain(args: Arguments): void {
+  const lone = ['effort', 'key', 'base', 'golden', 'shape', 'release', 'license', ...PACKAGE_ONLY].find(
+    (name) => args.values[name] !== undefined,
+  )
+  if (lone !== undefined) throw new UsageError(`--${lone} expected a package to write, got -o with an ONNX file.`)
 }
 
 /** The package in one line: `1,094,689 → 896,576 bytes, 1.22×, 26.57 bits a weight`. */

@@ -41,6 +41,11 @@ export interface Rng {
   below(n: number): number
 }
 
+/** A standard normal number (Box, Muller 1958). Engines may differ in its last bits. */
+export function normal(random: Rng): number {
+  return Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())
+}
+
 /** `0 … count − 1` in an order drawn from a seed (Fisher and Yates). */
 export function shuffled(count: number, seed: number): number[] {
   const random = rng(seed)

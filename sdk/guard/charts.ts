@@ -2,8 +2,9 @@
 
 import { scaleLinear, scaleLog } from 'd3-scale'
 import { area, curveStepAfter, line } from 'd3-shape'
+import { axes, fixed, percentTick, rounded } from '../report/axes.ts'
+import { html, type Markup } from '../report/html.ts'
 import { COMBINED, type DetectionRow, type Histogram, type Interval } from './evaluation.ts'
-import { html, type Markup } from './html.ts'
 
 /** How many colours the page has for detectors; further ones begin again. */
 const COLOURS = 8
@@ -12,35 +13,6 @@ const COLOURS = 8
 export function colourOf(detector: string, detectors: readonly string[]): string {
   return detector === COMBINED ? 'd0' : `d${1 + (Math.max(0, detectors.indexOf(detector)) % COLOURS)}`
 }
-
-const fixed = (value: number): string => value.toFixed(1)
-/** For paths, which d3 writes out in full. */
-const rounded = (value: number): number => Math.round(10 * value) / 10
-
-interface Frame {
-  readonly left: number
-  readonly top: number
-  readonly right: number
-  readonly bottom: number
-}
-
-interface Tick {
-  readonly at: number
-  readonly text: string
-}
-
-function axes(frame: Frame, x: readonly Tick[], y: readonly Tick[], xTitle: string, yTitle?: string): Markup {
-  const { left, top, right, bottom } = frame
-  const middle = fixed((top + bottom) / 2)
-  return html`<g class="grid">${y.map(({ at }) => html`<line x1="${left}" x2="${right}" y1="${fixed(at)}" y2="${fixed(at)}"/>`)}</g>
-<g class="axis"><line x1="${left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>
-${x.map(({ at, text }) => html`<line x1="${fixed(at)}" x2="${fixed(at)}" y1="${bottom}" y2="${bottom + 4}"/><text x="${fixed(at)}" y="${bottom + 16}" text-anchor="middle">${text}</text>`)}
-${y.map(({ at, text }) => html`<text x="${left - 7}" y="${fixed(at + 3.5)}" text-anchor="end">${text}</text>`)}
-<text class="title" x="${fixed((left + right) / 2)}" y="${bottom + 34}" text-anchor="middle">${xTitle}</text>
-${yTitle !== undefined && html`<text class="title" transform="translate(12 ${middle}) rotate(-90)" text-anchor="middle">${yTitle}</text>`}</g>`
-}
-
-const percentTick = (share: number): string => `${Number((100 * share).toPrecision(6))} %`
 
 export interface RocOptions {
   readonly detectors: readonly string[]

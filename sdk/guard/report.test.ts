@@ -3,10 +3,11 @@ import { test } from 'node:test'
 import { evaluationTable } from '../cli/evaluation-table.ts'
 import type { Tensor } from '../core/index.ts'
 import { decodePicture, pictureFormat, type SampleSet, tensorSamples } from '../pack/samples/index.ts'
+import { html } from '../report/html.ts'
+import { assertBalanced } from '../report/well-formed.fixture.ts'
 import { SHIFTS } from './changes.ts'
 import { evaluateGuard } from './evaluate.ts'
 import type { Evaluation } from './evaluation.ts'
-import { html } from './html.ts'
 import type { Judge } from './judged.ts'
 import { evaluationPictures, pictureKey } from './pictures.ts'
 import { evaluationReport } from './report.ts'
@@ -46,22 +47,6 @@ const sets = {
 }
 const evaluated = (): Promise<Evaluation> =>
   evaluateGuard(judge, sets, { subject: `${EVIL}.onnx`, alphas: [0.1, 0.05], calibrated: 500, examples: 3 })
-
-/** Elements that have no end tag. */
-const VOID = ['meta', 'img']
-
-/** Fails unless every tag is closed, in order. */
-function assertBalanced(page: string): void {
-  const open: string[] = []
-  const body = page.replace(/<style>.*?<\/style>/s, '').replace('<!doctype html>', '')
-  for (const [tag, end, name] of body.matchAll(/<(\/?)([a-z0-9]+)(?:\s+[a-zA-Z0-9:-]+="[^"<]*")*\s*\/?>/g)) {
-    if (end) assert.equal(open.pop(), name, tag)
-    else if (!VOID.includes(name) && !tag.endsWith('/>')) open.push(name)
-  }
-  assert.deepEqual(open, [])
-  // Whatever is left with an angle bracket would be a tag that the pattern above does not know.
-  assert.doesNotMatch(body.replace(/<\/?[a-z0-9]+(?:\s+[a-zA-Z0-9:-]+="[^"<]*")*\s*\/?>/g, ''), /[<>]/)
-}
 
 test('a report is one well-formed page that fetches nothing and runs nothing, whatever names come from files', async () => {
   const evaluation = await evaluated()

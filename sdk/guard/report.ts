@@ -3,6 +3,8 @@
  * prints, and can be mailed. What holds of every guard stands above the figures.
  */
 
+import { html, Markup } from '../report/html.ts'
+import { STYLE } from '../report/style.ts'
 import { bandChart, colourOf, histogramChart, rocChart } from './charts.ts'
 import {
   type AttackResult,
@@ -15,9 +17,7 @@ import {
   type Share,
   type ShareAtAlpha,
 } from './evaluation.ts'
-import { html, Markup } from './html.ts'
 import { pictureKey, type ReportPictures } from './pictures.ts'
-import { STYLE } from './report-style.ts'
 import { LIMITS, percent, pText, summarise, whole } from './summary.ts'
 
 /** Pictures wider than this are shown smooth, others as pixels. */

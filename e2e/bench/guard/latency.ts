@@ -4,14 +4,15 @@
  */
 
 import { join } from 'node:path'
+import { median } from '../../../sdk/core/index.ts'
 import { changedSamples } from '../../../sdk/guard/changes.ts'
 import { open } from '../../../sdk/node.ts'
 import { signatureOf } from '../../../sdk/onnx/index.ts'
 import { pack } from '../../../sdk/pack/pack.ts'
 import { openSamples, type Preprocess, type SampleSet } from '../../../sdk/pack/samples/index.ts'
+import { interleaved } from '../../../sdk/prune/latency.ts'
 import { node } from '../../../targets/node.ts'
 import { dataFolder } from '../environment.ts'
-import { median } from '../weights/median.ts'
 import type { GuardData } from './data.ts'
 
 const ROUNDS = 150
@@ -70,14 +71,8 @@ export async function latencyOf(data: GuardData, name: string, preprocess: Prepr
     [plain, guarded].map(({ bytes }) => open(bytes, { targets: [target()], trust: 'unsigned' })),
   )
   const inputs = { [models[0].inputs[0].name]: await samples.batch([0]) }
-  const times: [number[], number[]] = [[], []]
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      const before = performance.now()
-      await models[which].run(inputs)
-      if (round >= 0) times[which].push(performance.now() - before)
-    }
-  }
+  const tasks = models.map((opened) => () => opened.run(inputs))
+  const times = await interleaved(tasks, { rounds: ROUNDS, warmUp: WARM_UP })
   const taps = models[1].report().guard?.detectors.find(({ kind }) => kind === 'mahalanobis')?.parameters.taps ?? ''
   for (const opened of models) await opened.close()
   return {

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { median } from '../../../sdk/core/index.ts'
 import { type Bar, barTable, reaches } from '../bar.ts'
 import { barsOf, type Measured, percentSmaller } from './bars.ts'
-import { median } from './median.ts'
 import type { SetType } from './sets.ts'
 import type { SizedSet } from './tensors.ts'
 

@@ -1,10 +1,10 @@
 /** The bars of the weight codec: what was measured, the least that it should be, and the aim. */
 
+import { median } from '../../../sdk/core/index.ts'
 import type { Bar } from '../bar.ts'
 import { GENERAL, ZPAQ } from '../general-compressors.ts'
 import type { DeltaRow } from './delta.ts'
 import { type FileRow, smallerThanAll } from './files.ts'
-import { median } from './median.ts'
 import type { SetType } from './sets.ts'
 import type { DecodingSummary } from './speeds.ts'
 import { type SizedSet, type TensorPeer, ZIPNN } from './tensors.ts'

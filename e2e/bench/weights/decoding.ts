@@ -6,8 +6,8 @@
 
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { ZSTDDecoder } from 'zstddec'
+import { median } from '../../../sdk/core/index.ts'
 import { arenaOf, type ChunkDecoder, decodeInto, holds } from './chunks.ts'
-import { median } from './median.ts'
 import type { SizedSet } from './tensors.ts'
 
 /** Rounds that count: at least so many, and as many as fit into this time, for what takes less than a millisecond. */

@@ -1,0 +1,69 @@
+/** Samples in memory: pruning reads each many times, and pictures are slow to decode. */
+
+import { type CallOptions, elementCount, HardpackError, shuffled, type Tensor, throwIfAborted } from '../core/index.ts'
+import type { TensorValue } from '../onnx/index.ts'
+import type { SampleSet } from '../pack/samples/index.ts'
+import { rowsOf } from '../run/rows.ts'
+
+/** Samples that are read at once. */
+const BATCH = 32
+
+export interface HeldSamples {
+  /** Where they come from. */
+  readonly name: string
+  readonly count: number
+  batch(indices: readonly number[]): Promise<Tensor>
+}
+
+/**
+ * Reads samples, at most `limit` of them, drawn at random.
+ *
+ * @throws HardpackError `INVALID_INPUT` for samples of another type or shape than the input, and as `set.batch` does.
+ */
+export async function heldSamples(
+  set: Pick<SampleSet, 'batch' | 'count'> & { readonly name?: string },
+  input: TensorValue,
+  { limit, seed, signal, onProgress }: CallOptions & { readonly limit: number; readonly seed: number },
+): Promise<HeldSamples> {
+  const indices = shuffled(set.count, seed)
+    .slice(0, limit)
+    .sort((a, b) => a - b)
+  const stage = 'read samples'
+  const { name = 'this set' } = set
+  let all: Tensor | undefined
+  for (let start = 0; start < indices.length; start += BATCH) {
+    throwIfAborted(signal)
+    onProgress?.({ stage, done: start, total: indices.length })
+    const part = await set.batch(indices.slice(start, start + BATCH))
+    all ??= room(part, indices.length)
+    checkFits(part, all, input, name)
+    all.data.set(part.data as never, (part.data.length / part.shape[0]) * start)
+  }
+  onProgress?.({ stage, done: indices.length, total: indices.length })
+  if (!all) {
+    throw new HardpackError('INVALID_INPUT', `Pruning expected samples, got none in ${name}.`, {
+      hint: 'Give some hundred inputs like those that the model will see.',
+    })
+  }
+  const held = all
+  return { name, count: indices.length, batch: async (rows) => rowsOf(held, rows) }
+}
+
+/** Memory for as many rows like those of a batch. */
+function room({ dtype, shape: [, ...dims], data }: Tensor, count: number): Tensor {
+  const Type = data.constructor as new (length: number) => Tensor['data']
+  return { dtype, shape: [count, ...dims], data: new Type(count * elementCount(dims)) }
+}
+
+function checkFits({ dtype, shape }: Tensor, all: Tensor, input: TensorValue, name: string): void {
+  const [, ...dims] = shape
+  const [, ...wanted] = input.shape
+  const fits = dims.length === wanted.length && wanted.every((dim, i) => typeof dim === 'string' || dim === dims[i])
+  const isSame = dims.every((dim, i) => dim === all.shape[i + 1])
+  if (dtype === input.dtype && fits && isSame) return
+  throw new HardpackError(
+    'INVALID_INPUT',
+    `Samples of ${name} expected ${input.dtype}[${input.shape.join(',')}] as input "${input.name}" takes, got ${dtype}[${shape.join(',')}].`,
+    { hint: 'Give samples in the shape of the input, all of one size.' },
+  )
+}
