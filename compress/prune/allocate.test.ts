@@ -46,7 +46,7 @@ test('grids are multiples of what makes align channels, fewer than all', () => {
   assert.deepEqual(thinnedGrid([3, 2, 1], 3), [3, 2, 1])
 })
 
-test('a curve goes through its points, straight between them, and never falls', () => {
+test('a curve goes through its points, by factors between them, and never falls', () => {
   const curve = curveOf(
     sensitivity('a', 40, [
       [32, 0.4],
@@ -62,14 +62,14 @@ test('a curve goes through its points, straight between them, and never falls', 
     { units: 16, distance: 0.4 },
     { units: 8, distance: 1 },
   ])
-  const between = curveOf(
-    sensitivity('a', 32, [
+  const distances = curveOf(
+    sensitivity('a', 40, [
       [24, 1],
-      [8, 2],
+      [8, 4],
     ]),
     8,
-  )
-  assert.equal(between[2].distance, 1.5)
+  ).map(({ distance }) => distance)
+  assert.deepEqual(distances, [0, 0.25, 1, 2, 4])
 })
 
 test('units go in their order', () => {

@@ -30,7 +30,10 @@ interface Choice {
   at: number
 }
 
-/** The distance at each number of units of the grid: straight lines between the points, never falling as units go. */
+/**
+ * The distance at each number of units of the grid, never falling as units go. Distances grow by a factor from point to point,
+ * so logarithms of them are joined by straight lines; from nothing removed to the first point, by a parabola.
+ */
 export function curveOf({ group, points }: Sensitivity, align: number): { units: number; distance: number }[] {
   let most = 0
   const rising = points.map(({ units, distance }) => {
@@ -38,13 +41,14 @@ export function curveOf({ group, points }: Sensitivity, align: number): { units:
     return { units, distance: most }
   })
   return [group.units, ...gridOf(group, align)].map((units) => {
-    const after = Math.max(
-      1,
-      rising.findIndex((point) => point.units <= units),
-    )
-    const [a, b] = [rising[after - 1], rising[after]]
-    if (b === undefined) return { units, distance: a.distance }
-    return { units, distance: a.distance + ((b.distance - a.distance) * (a.units - units)) / (a.units - b.units) }
+    const [a, b] = [
+      rising.findLast((point) => point.units >= units) ?? rising[0],
+      rising.find((point) => point.units <= units),
+    ]
+    if (!b || a.units === units) return { units, distance: a.distance }
+    const share = (a.units - units) / (a.units - b.units)
+    const distance = a.distance > 0 ? a.distance * (b.distance / a.distance) ** share : b.distance * share ** 2
+    return { units, distance }
   })
 }
 
@@ -82,21 +86,49 @@ export function allocate(
   const whole = cost
   const path: Allocation[] = []
   while (cost > target) {
-    let step: { choice: Choice; at: number; cost: number; price: number } | undefined
+    let step: { choice: Choice; at: number; price: number } | undefined
     for (const choice of choices) {
+      const costs = costsOf(choices, choice, cost, costOf)
       for (let at = choice.at + 1; at < choice.grid.length; at++) {
-        const after = costOf(keptOf(choices, choice, at))
-        const price =
-          (choice.grid[at].distance - choice.grid[choice.at].distance) / Math.min(cost - after, cost - target)
-        if (after < cost && (!step || price < step.price)) step = { choice, at, cost: after, price }
+        const saved = Math.min(cost - costs(at), cost - target)
+        const price = (choice.grid[at].distance - choice.grid[choice.at].distance) / saved
+        if (saved > 0 && (!step || price < step.price)) step = { choice, at, price }
       }
     }
     if (!step) throw impossible(target, whole, cost)
     step.choice.at = step.at
-    cost = step.cost
+    cost = costOf(keptOf(choices))
     path.push({ kept: keptOf(choices), cost, distance: distanceOf() })
   }
   return [...path.slice(0, -1), ...giveBack(choices, target, costOf, distanceOf)]
+}
+
+/**
+ * What the net costs with a choice at another place of its grid. Layers cost a product of two numbers of units, so that the cost of the
+ * net is a polynomial of degree two in each: three of its values say the others.
+ */
+function costsOf(
+  choices: readonly Choice[],
+  choice: Choice,
+  cost: number,
+  costOf: (kept: Kept) => number,
+): (at: number) => number {
+  const { grid, at: first } = choice
+  const last = grid.length - 1
+  const middle = Math.ceil((first + last) / 2)
+  const known = new Map([[first, cost]])
+  for (const at of [middle, last]) if (!known.has(at)) known.set(at, costOf(keptOf(choices, choice, at)))
+  return (at) => {
+    let value = 0
+    for (const [i, own] of known) {
+      let weight = own
+      for (const j of known.keys()) {
+        if (j !== i) weight *= (grid[at].units - grid[j].units) / (grid[i].units - grid[j].units)
+      }
+      value += weight
+    }
+    return value
+  }
 }
 
 /** Undoes steps that the budget does not need, those of the most distance first. */
@@ -109,9 +141,9 @@ function giveBack(
   for (;;) {
     let most: { choice: Choice; at: number; gain: number } | undefined
     for (const choice of choices) {
-      for (let at = choice.at - 1; at >= 0; at--) {
+      for (let at = choice.at - 1; at >= 0 && costOf(keptOf(choices, choice, at)) <= target; at--) {
         const gain = choice.grid[choice.at].distance - choice.grid[at].distance
-        if (costOf(keptOf(choices, choice, at)) <= target && (!most || gain > most.gain)) most = { choice, at, gain }
+        if (!most || gain > most.gain) most = { choice, at, gain }
       }
     }
     if (!most) {

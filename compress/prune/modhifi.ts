@@ -6,6 +6,7 @@
 import type { Tensor } from '../../sdk/core/index.ts'
 import { type AllocateOptions, type Allocation, impossible } from './allocate.ts'
 import { type Components, compensated, unitScores } from './fidelity.ts'
+import type { Kind } from './kinds.ts'
 import { columnsOfChannels, keptColumns, type Net, readersOf, tensorsOfRefit } from './layers.ts'
 import { gridOf } from './sensitivity.ts'
 import type { Kept } from './types.ts'
@@ -32,8 +33,12 @@ function keptAbove({ units, scores, order, grid }: Ranked, threshold: number): n
  * @returns that one allocation
  * @throws HardpackError `INVALID_ARGUMENT` for a budget that no threshold meets.
  */
-export function allocateByFidelity(net: Net, { target, costOf, align }: AllocateOptions): Allocation[] {
-  const ranked = net.groups.map((group): Ranked => {
+export function allocateByFidelity(
+  net: Net,
+  kinds: readonly Kind[],
+  { target, costOf, align }: AllocateOptions,
+): Allocation[] {
+  const ranked = kinds.map(({ group }): Ranked => {
     const scores = unitScores(
       readersOf(group, net.layers).flatMap(({ layer, places }) =>
         componentsOf(net, layer.name, (channels) => columnsOfChannels(layer, channels), places.positions),

@@ -15,6 +15,7 @@ import { type Criterion, orderBy } from './criteria.ts'
 import { indicesFor } from './effort.ts'
 import { analyse } from './groups/analyse.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
+import { type Kind, keptOfKinds, kindsOf } from './kinds.ts'
 import { layersOf, type Net, readersOf, removedInputs, removedOutputs } from './layers.ts'
 import { allocateByFidelity, compensatedNet } from './modhifi.ts'
 import { observeValues } from './observe.ts'
@@ -92,9 +93,9 @@ export interface PruneResult {
 const STATISTICS_MACS = 1e11
 const SENSITIVITY_MACS = 1e12
 
-/** Samples on which a net is compared with the original for its sensitivity, at least and at most. */
-const FEWEST = 16
-const MOST = 256
+/** Samples on which a net is compared with the original for its sensitivity, and tries of a group, at least and at most. */
+const JUDGED = [16, 256]
+const LEVELS = [4, 10]
 
 /**
  * Prunes a model to a budget.
@@ -132,14 +133,13 @@ export async function prune(
   const net: Net = { analysis, groups, layers, statistics, samples, execute }
   const everything = Array.from({ length: samples.count }, (_, i) => i)
   const judge = await judgeOf(analysis.model, samples, everything, execute, { signal })
-  const path =
+  const kinds = groups.flatMap(kindsOf).filter(({ group }) => group.readers.length > 0)
+  const allocations = { target, costOf: (kept: Kept) => costOfKept(keptOfKinds(kinds, kept)), align }
+  const steps =
     method === 'paper'
-      ? allocateByFidelity(net, { target, costOf: costOfKept, align })
-      : allocate(await sensitivitiesOf(net, { align, refit, criterion, seed }, calls), {
-          target,
-          costOf: costOfKept,
-          align,
-        })
+      ? allocateByFidelity(net, kinds, allocations)
+      : allocate(await sensitivitiesOf(net, kinds, { align, refit, criterion, seed }, calls), allocations)
+  const path = steps.map((step) => ({ ...step, kept: keptOfKinds(kinds, step.kept) }))
   const finish = async ({ kept }: Allocation): Promise<Finished> => {
     throwIfAborted(signal)
     const refitted = await refittedNet(net, kept, options)
@@ -243,21 +243,27 @@ const reachedOf = (cost: (kept: Kept) => number, kept: Kept, { kind }: Budget): 
   kind === 'cost' ? cost(kept) : cost(kept) / cost(new Map())
 
 async function sensitivitiesOf(
-  { analysis, groups, layers, statistics, samples, execute }: Net,
+  { analysis, layers, statistics, samples, execute }: Net,
+  kinds: readonly Kind[],
   { align, refit, criterion, seed }: { align: number; refit: boolean; criterion: Criterion; seed: number },
   { signal, onProgress }: CallOptions,
 ): Promise<Sensitivity[]> {
   const { macs } = costOf(analysis)
-  const tries = groups.reduce((sum, group) => sum + thinnedGrid(gridOf(group, align)).length, 0)
-  const count = Math.max(FEWEST, Math.min(MOST, Math.floor(SENSITIVITY_MACS / (tries * macs))))
-  const indices = shuffled(samples.count, seed).slice(0, count)
+  const groups = kinds.map(({ group }) => group)
+  // Tries first, samples from what they leave.
+  const affordable = (samplesOfTry: number): number => SENSITIVITY_MACS / (groups.length * samplesOfTry * macs)
+  const levels = within(LEVELS, affordable(JUDGED[1] / 4))
+  const tries = groups.reduce((sum, group) => sum + thinnedGrid(gridOf(group, align), levels).length, 0)
+  const indices = shuffled(samples.count, seed).slice(0, within(JUDGED, SENSITIVITY_MACS / (tries * macs)))
   const judge = await judgeOf(analysis.model, samples, indices, execute, { signal })
   const sensitivities: Sensitivity[] = []
   for (const [done, group] of groups.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'sensitivity', done, total: groups.length })
     const order = orderBy(criterion, group, layers, statistics, seed + done)
-    sensitivities.push(await sensitivityOf(analysis, group, layers, statistics, judge, { align, refit, order, signal }))
+    sensitivities.push(
+      await sensitivityOf(analysis, group, layers, statistics, judge, { align, levels, refit, order, signal }),
+    )
   }
   onProgress?.({ stage: 'sensitivity', done: groups.length, total: groups.length })
   return sensitivities
@@ -288,6 +294,9 @@ async function betterNorms({ analysis, samples, execute }: Net, values: Map<stri
   const [before, after] = [values, normed].map((tensors) => judge.compare(withInitializers(analysis.model, tensors)))
   return (await after).distance < (await before).distance ? normed : values
 }
+
+const within = ([least, most]: readonly number[], value: number): number =>
+  Math.max(least, Math.min(most, Math.floor(value)))
 
 /** The last allocation, or the last whose net agrees well enough with the original, by bisection. */
 async function chosen(

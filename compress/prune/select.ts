@@ -36,7 +36,7 @@ export interface Removal {
   readonly kept: readonly number[]
   /** W of each system after the refit, zero in removed columns. */
   readonly weights: readonly Float64Array[]
-  /** The unit that went last, and its removal loss. */
+  /** The unit that went last, and its removal loss; 0 in a given order. */
   readonly unit: number
   readonly loss: number
 }
@@ -77,21 +77,42 @@ class Elimination {
     return factor ? inverseOf(factor, columns.length) : new Float64Array(columns.length ** 2)
   }
 
-  /** The removal loss of a unit, as a share of the power of the outputs. */
-  loss(unit: number): number {
-    const { rows, size } = this.#system
-    const columns = this.#system.columns[unit]
-    const count = columns.length
-    const block = this.#block(columns)
-    let loss = 0
-    for (let row = 0; row < rows; row++) {
-      for (let i = 0; i < count; i++) {
-        const w = this.weights[row * size + columns[i]]
-        if (w === 0) continue
-        for (let j = 0; j < count; j++) loss += w * block[i * count + j] * this.weights[row * size + columns[j]]
+  /** Adds the removal loss of each unit that is left, as a share of the power of the outputs. */
+  addLosses(left: Iterable<number>, losses: Float64Array): void {
+    const { columns } = this.#system
+    const candidates = [...left]
+    const moments = this.#moments(candidates)
+    for (const [k, unit] of candidates.entries()) {
+      const block = this.#block(columns[unit])
+      let loss = 0
+      for (let i = 0; i < block.length; i++) loss += block[i] * moments[k][i]
+      losses[unit] += loss * this.#scale
+    }
+  }
+
+  /** Σ_c w_cB w_cBᵀ of each unit, row after row of W: its columns are far apart in memory. */
+  #moments(units: readonly number[]): Float64Array[] {
+    const { size, columns } = this.#system
+    const { weights } = this
+    if (units.every((unit) => columns[unit].length === 1)) {
+      const squares = new Float64Array(size)
+      for (let row = 0; row < weights.length; row += size) {
+        for (let i = 0; i < size; i++) squares[i] += weights[row + i] * weights[row + i]
+      }
+      return units.map((unit) => squares.slice(columns[unit][0], columns[unit][0] + 1))
+    }
+    const moments = units.map((unit) => new Float64Array(columns[unit].length ** 2))
+    for (let row = 0; row < weights.length; row += size) {
+      for (let k = 0; k < units.length; k++) {
+        const own = columns[units[k]]
+        const moment = moments[k]
+        for (let i = 0, at = 0; i < own.length; i++) {
+          const w = weights[row + own[i]]
+          for (let j = 0; j < own.length; j++) moment[at++] += w * weights[row + own[j]]
+        }
       }
     }
-    return loss * this.#scale
+    return moments
   }
 
   remove(unit: number): void {
@@ -100,27 +121,27 @@ class Elimination {
     const count = columns.length
     const block = this.#block(columns)
     for (const column of columns) this.#left.delete(column)
-    const left = [...this.#left]
-    // [P_BB]⁻¹ P_B: over the columns that are left, `[count, left]`.
-    const carried = new Float64Array(count * left.length)
+    // [P_BB]⁻¹ P_B:, zero in removed columns: sweeps over whole rows are faster than those over the columns that are left.
+    const carried = new Float64Array(count * size)
     for (let i = 0; i < count; i++) {
       for (let k = 0; k < count; k++) {
         const f = block[i * count + k]
         const from = columns[k] * size
-        for (let j = 0; j < left.length; j++) carried[i * left.length + j] += f * this.#precision[from + left[j]]
+        for (let j = 0; j < size; j++) carried[i * size + j] += f * this.#precision[from + j]
       }
+      for (const column of columns) carried[i * size + column] = 0
     }
     const less = (matrix: Float64Array, row: number): void => {
       for (let i = 0; i < count; i++) {
         const f = matrix[row + columns[i]]
         if (f === 0) continue
-        const at = i * left.length
-        for (let j = 0; j < left.length; j++) matrix[row + left[j]] -= f * carried[at + j]
+        const at = i * size
+        for (let j = 0; j < size; j++) matrix[row + j] -= f * carried[at + j]
         matrix[row + columns[i]] = 0
       }
     }
     for (let row = 0; row < rows; row++) less(this.weights, row * size)
-    for (const row of left) less(this.#precision, row * size)
+    for (const row of this.#left) less(this.#precision, row * size)
   }
 }
 
@@ -135,16 +156,11 @@ class Elimination {
 export function* removals(systems: readonly System[], units: number, order?: readonly number[]): Generator<Removal> {
   const eliminations = systems.map((system) => new Elimination(system))
   const left = new Set(Array.from({ length: units }, (_, i) => i))
-  const lossOf = (unit: number): number => eliminations.reduce((sum, elimination) => sum + elimination.loss(unit), 0)
   for (let step = 0; step < units - 1; step++) {
-    let unit = order?.[step] ?? -1
-    let loss = order ? 0 : Number.POSITIVE_INFINITY
-    if (!order) {
-      for (const candidate of left) {
-        const without = lossOf(candidate)
-        if (without < loss || unit < 0) [unit, loss] = [candidate, without]
-      }
-    }
+    const losses = new Float64Array(units)
+    if (!order) for (const elimination of eliminations) elimination.addLosses(left, losses)
+    const unit = order?.[step] ?? [...left].reduce((least, other) => (losses[other] < losses[least] ? other : least))
+    const loss = losses[unit]
     for (const elimination of eliminations) elimination.remove(unit)
     left.delete(unit)
     yield { kept: [...left], weights: eliminations.map(({ weights }) => weights), unit, loss }

@@ -21,9 +21,6 @@ export interface Sensitivity {
   readonly points: readonly { readonly units: number; readonly distance: number }[]
 }
 
-/** At how many numbers of units a group is tried. */
-const LEVELS = 6
-
 /**
  * Numbers of units that may be left of a group: multiples of what makes `align` channels, fewer than all, descending.
  *
@@ -38,7 +35,7 @@ export function gridOf({ units, width }: Pick<Group, 'units' | 'width'>, align: 
 }
 
 /** Some of a grid, evenly spread, with its ends. */
-export function thinnedGrid(grid: readonly number[], levels = LEVELS): number[] {
+export function thinnedGrid(grid: readonly number[], levels: number): number[] {
   if (grid.length <= levels) return [...grid]
   return Array.from({ length: levels }, (_, i) => grid[Math.round((i * (grid.length - 1)) / (levels - 1))])
 }
@@ -71,6 +68,8 @@ export function systemsOf(
 
 export interface SensitivityOptions extends CallOptions {
   readonly align: number
+  /** At how many numbers of units the group is tried, at most. */
+  readonly levels: number
   /** Whether readers are refitted; else removed columns are only zero. */
   readonly refit: boolean
   /** The order in which a group's units are removed; by the removal loss unless told. */
@@ -84,13 +83,14 @@ export async function sensitivityOf(
   layers: ReadonlyMap<string, PrunableLayer>,
   statistics: ReadonlyMap<string, InputStatistics>,
   judge: Judge,
-  { align, refit, order: given, signal }: SensitivityOptions,
+  { align, levels: most, refit, order: given, signal }: SensitivityOptions,
 ): Promise<Sensitivity> {
-  const readers = systemsOf(group, layers, statistics)
-  const levels = new Set(thinnedGrid(gridOf(group, align)))
+  const levels = new Set(thinnedGrid(gridOf(group, align), most))
   const least = Math.min(...levels)
   const order: number[] = []
   const points = [{ units: group.units, distance: 0 }]
+  if (levels.size === 0) return { group, order, points }
+  const readers = systemsOf(group, layers, statistics)
   const all = readers.flatMap(({ systems }) => systems)
   for (const { kept, weights, unit } of removals(all, group.units, given)) {
     order.push(unit)
