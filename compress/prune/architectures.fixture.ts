@@ -20,6 +20,7 @@ const PICTURE = [3, 8, 8]
 const chain = (net: Net): Model => {
   let x = net.maxPool(net.relu(net.batchNorm(net.conv(net.input, 3, 12, 3, { bias: false }), 12)))
   x = net.node('PRelu', [net.conv(x, 12, 16), net.weight([16, 1, 1])])
+  x = net.node('Clip', [x, '', net.scalar(1)])
   x = net.node('Flatten', [net.node('AveragePool', [x], { kernel_shape: [2, 2], strides: [2, 2] })])
   x = net.relu(net.node('Gemm', [x, net.weight([64, 10], 0.2), net.weight([10])]))
   return net.model(net.linear(x, 10, 6))
@@ -327,13 +328,13 @@ const rearranged = (net: Net): Model => {
 
 export const ARCHITECTURES: readonly Architecture[] = [
   { name: 'chain', shape: PICTURE, build: chain, units: [12, 16, 10] },
-  { name: 'residual adds, with a padded shortcut', shape: PICTURE, build: residual, units: [16, 12, 10] },
+  { name: 'residual adds, with a padded shortcut', shape: PICTURE, build: residual, units: [8, 12, 10, 8] },
   { name: 'DenseNet', shape: PICTURE, build: denseNet, units: [8, 12, 6, 12, 6, 12, 6, 14] },
-  { name: 'ShuffleNet V2', shape: PICTURE, build: shuffleNet2, units: [16, 8, 8, 20] },
+  { name: 'ShuffleNet V2', shape: PICTURE, build: shuffleNet2, units: [4, 4, 8, 8, 8, 20] },
   { name: 'ShuffleNet', shape: PICTURE, build: shuffleNet1, units: [8] },
   { name: 'Inception', shape: PICTURE, build: inception, units: [10, 6, 8, 12, 4, 6, 8, 4, 16] },
   { name: 'U-Net', shape: PICTURE, build: uNet, units: [8, 12, 16, 12, 10, 8] },
-  { name: 'YOLO', shape: PICTURE, build: yolo, units: [8, 16, 8, 16, 8, 16, 12] },
+  { name: 'YOLO', shape: PICTURE, build: yolo, units: [8, 8, 8, 8, 16, 8, 16, 12] },
   { name: 'ViT, fused qkv', shape: PICTURE, build: fusedViT, units: [4, 32, 4, 32], frozen: ['LayerNormalization'] },
   { name: 'ViT, split qkv', shape: PICTURE, build: splitViT, units: [4, 32], frozen: ['LayerNormalization'] },
   { name: 'ViT, separate qkv', shape: PICTURE, build: separateViT, units: [4, 32], frozen: ['LayerNormalization'] },
@@ -353,5 +354,5 @@ export const ARCHITECTURES: readonly Architecture[] = [
   { name: 'decomposed LayerNorm', shape: PICTURE, build: decomposed, units: [32], frozen: ['ReduceMean'] },
   { name: 'ConvNeXt', shape: PICTURE, build: convNeXt, units: [32], frozen: ['LayerNormalization'] },
   { name: 'GroupNorm', shape: PICTURE, build: groupNorm, units: [6, 10] },
-  { name: 'rearranged channels', shape: PICTURE, build: rearranged, units: [6, 5, 5, 9, 8], opset: 13 },
+  { name: 'rearranged channels', shape: PICTURE, build: rearranged, units: [6, 5, 5, 6, 8], opset: 13 },
 ]

@@ -7,6 +7,7 @@ import { analyse } from './groups/analyse.ts'
 import { mask } from './mask.ts'
 import { Net } from './net.fixture.ts'
 import { observeValues } from './observe.ts'
+import { OPSETS } from './opsets.fixture.ts'
 import { errorBetween, randomKept } from './oracle.fixture.ts'
 import { execute, randomSamples } from './ort.fixture.ts'
 import { slice } from './slice.ts'
@@ -44,7 +45,7 @@ async function countedCost(model: Model, samples: Samples): Promise<Cost> {
   }
 }
 
-for (const architecture of ARCHITECTURES) {
+for (const architecture of [...ARCHITECTURES, ...OPSETS]) {
   test(`${architecture.name}: cut as if the readers of what is removed were zero`, async () => {
     const { model, samples, analysis } = await analysed(architecture)
     // Three samples, where two were observed: no size of a batch may have got into the graph.
@@ -61,8 +62,9 @@ for (const architecture of ARCHITECTURES) {
       for (const name of Object.keys(original)) {
         const error = errorBetween(narrow[name], masked[name])
         assert.ok(error <= 1e-5, `output ${name} differs by ${error}`)
-        assert.ok(errorBetween(narrow[name], original[name]) > 1e-3, `output ${name} has not changed`)
       }
+      const changed = Object.keys(original).some((name) => errorBetween(narrow[name], original[name]) > 1e-3)
+      assert.ok(changed, 'nothing has changed')
       const cost = costOf(analysis, kept)
       assert.deepEqual({ ...cost, macs: Math.round(cost.macs) }, await countedCost(cut, samples))
     }

@@ -1,8 +1,7 @@
 /** What a cut model costs, without cutting it: sizes are counts of positions, and those are sums over the units that stay. */
 
-import { elementCount } from '../../sdk/core/index.ts'
 import { payloadOf } from '../../sdk/onnx/index.ts'
-import { keptUnits } from './cut.ts'
+import { keptUnits, likenessOf } from './cut.ts'
 import type { Structure } from './groups/structure.ts'
 import type { Analysis, Cost, Kept } from './types.ts'
 
@@ -31,7 +30,7 @@ const made = new WeakMap<Structure, Terms>()
 
 /**
  * Multiply-accumulates of one sample, and parameters, of the model that `slice` would give. Fast: nothing is cut. Copies of a
- * shared constant count once where they are cut alike, weights and biases of contractions each.
+ * shared constant count once where they are always cut alike, weights and biases of contractions each.
  *
  * @throws HardpackError `INVALID_ARGUMENT` as `slice` does.
  * @example
@@ -94,23 +93,20 @@ function termOf({ unitOf }: Structure, sizes: readonly (number | Int32Array)[], 
   return { factor, sizes: variable }
 }
 
-function parametersOf({ model, contractions, structure }: Analysis): Term[] {
+function parametersOf(analysis: Analysis): Term[] {
+  const { model, contractions, structure } = analysis
   const own = new Set(contractions.flatMap(({ weight, bias }) => [weight, bias]))
-  const seen = new Set<string>()
+  const counted = new Set<string>()
   return model.graph.initializer.flatMap((tensor) => {
-    const shape = tensor.dims.map(Number)
+    if (NO_PARAMETERS.has(payloadOf(tensor).dtype)) return []
+    const likeness = own.has(tensor.name) ? tensor.name : likenessOf(analysis, tensor.name)
+    if (counted.has(likeness)) return []
+    counted.add(likeness)
     const axes = structure.axes.get(tensor.name) ?? []
-    const key = JSON.stringify([
-      structure.sources.get(tensor.name) ?? tensor.name,
-      axes.map((axis) => axis && [...axis].map((atom) => structure.unitOf[atom])),
-    ])
-    if (NO_PARAMETERS.has(payloadOf(tensor).dtype) || elementCount(shape) === 0) return []
-    if (!own.has(tensor.name) && seen.has(key)) return []
-    if (!own.has(tensor.name)) seen.add(key)
     return [
       termOf(
         structure,
-        shape.map((size, i) => axes[i] ?? size),
+        tensor.dims.map((size, i) => axes[i] ?? Number(size)),
         1,
       ),
     ]

@@ -5,8 +5,8 @@ import { type Model, makeNode, makeTensor, type NodeProto, payloadOf, type Tenso
 import type { Axis } from './groups/atoms.ts'
 import { attributeOf } from './groups/attributes.ts'
 import type { Cut } from './groups/structure.ts'
-import { copyModel } from './groups/unshare.ts'
-import type { Analysis, Kept } from './types.ts'
+import { copyModel, integerTensor } from './groups/unshare.ts'
+import type { Analysis, Kept, Observed } from './types.ts'
 
 /**
  * Which units stay, by number.
@@ -47,6 +47,13 @@ export function keptPositions({ structure }: Analysis, stays: Uint8Array, axis: 
     if (unit < 0 || stays[unit]) positions.push(position)
   }
   return positions
+}
+
+/** A text that copies of a constant have in common when they are always cut alike. */
+export function likenessOf({ structure }: Analysis, name: string): string {
+  const units = (axis: Axis): number[] => Array.from(axis ?? [], (atom) => structure.unitOf[atom])
+  const axes = structure.axes.get(name) ?? []
+  return JSON.stringify([structure.sources.get(name), axes.map((axis) => units(axis).filter((unit) => unit >= 0))])
 }
 
 /** The positions of a tensor along one axis that are given. */
@@ -122,21 +129,21 @@ export class ModelCut implements Cut {
     const dtype = known?.dtype === 'int32' ? 'int32' : 'int64'
     if (!(values instanceof Map)) {
       const list = values as readonly number[]
-      graph.initializer.push(integers(name, dtype, [list.length], list))
+      graph.initializer.push(integerTensor(name, dtype, [list.length], list))
     } else if (constant) {
       const { shape, data } = payloadOf(constant)
       const list = Array.from(data as Int32Array, (value, i) => values.get(i) ?? Number(value))
-      graph.initializer.push(integers(name, dtype, shape, list))
+      graph.initializer.push(integerTensor(name, dtype, shape, list))
     } else {
       // The others may depend on the number of samples, or the size of a picture.
-      const shape = [...(known?.shape ?? [])]
+      const { shape } = known as Observed
       const all = Array.from({ length: elementCount(shape) }, (_, i) => i)
       const which = makeTensor(`${name}/which`, {
         dtype: 'bool',
         shape,
         data: Uint8Array.from(all, (i) => (values.has(i) ? 1 : 0)),
       })
-      const sizes = integers(
+      const sizes = integerTensor(
         `${name}/sizes`,
         dtype,
         shape,
@@ -149,14 +156,4 @@ export class ModelCut implements Cut {
     while (node.input.length <= input) node.input.push('')
     node.input[input] = name
   }
-}
-
-function integers(
-  name: string,
-  dtype: 'int32' | 'int64',
-  shape: readonly number[],
-  values: readonly number[],
-): TensorProto {
-  const data = dtype === 'int32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt)
-  return makeTensor(name, { dtype, shape, data })
 }

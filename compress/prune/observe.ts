@@ -17,7 +17,7 @@ const SMALL = 64
 const INTEGERS = new Set(['int64', 'int32', 'bool'])
 
 /**
- * What one run says of each value of the main graph, its input among them.
+ * What one run says of each value that the main graph computes, and of its input.
  *
  * @param execute opens a model; graph optimisation is its business
  * @throws HardpackError `UNSUPPORTED_MODEL` for a model with several inputs, or that does not take the samples.
@@ -34,7 +34,8 @@ export async function observeValues(
   const longer = copyModel(model)
   const { graph } = longer
   const known = new Set(graph.output.map(({ name }) => name))
-  const values = graph.node.flatMap(({ output }) => output).filter((name) => name !== '' && !known.has(name))
+  const computed = graph.node.filter(({ opType }) => opType !== 'Constant').flatMap(({ output }) => output)
+  const values = computed.filter((name) => name !== '' && !known.has(name))
   graph.output.push(...values.map(makeUntypedOutput))
   const batch = fixedBatchOf(input) ?? FEW
   const tensor = await samples.batch(Array.from({ length: batch }, (_, i) => i % samples.count))

@@ -1,13 +1,13 @@
 /** The narrower model: what is removed is cut out of every weight, and shapes, splits and group counts follow. */
 
 import type { Model } from '../../sdk/onnx/index.ts'
-import { keptUnits, ModelCut } from './cut.ts'
+import { keptUnits, likenessOf, ModelCut } from './cut.ts'
 import { namesInBodies } from './groups/unshare.ts'
 import type { Analysis, Kept } from './types.ts'
 
 /**
  * A model without the units that are not kept. Weights and biases of contractions keep the names that `analysis.contractions` says;
- * copies of another constant that are cut alike are one again.
+ * copies of another constant that are always cut alike are one again.
  *
  * @throws HardpackError `INVALID_ARGUMENT` for groups or units that the analysis does not have, or when nothing of a group
  *   would stay.
@@ -21,24 +21,19 @@ export function slice(analysis: Analysis, kept: Kept): Model {
   graph.initializer = graph.initializer.map((tensor) => cut.cutTensor(tensor))
   for (const edit of edits) edit(cut)
   graph.valueInfo = graph.valueInfo.filter(({ name }) => !cut.changed(...(axes.get(name) ?? [])))
-  share(analysis, cut)
+  share(analysis, cut.model)
   removeDead(cut.model)
   return cut.model
 }
 
-/** Makes one of copies that have been cut alike. */
-function share({ contractions, structure }: Analysis, cut: ModelCut): void {
-  const { graph } = cut.model
-  const own = new Set(contractions.flatMap(({ weight, bias }) => [weight, bias]))
+/** Makes one of copies that are always cut alike. */
+function share(analysis: Analysis, { graph }: Model): void {
+  const own = new Set(analysis.contractions.flatMap(({ weight, bias }) => [weight, bias]))
   const first = new Map<string, string>()
   const renamed = new Map<string, string>()
   for (const { name } of graph.initializer) {
-    const source = structure.sources.get(name)
-    if (source === undefined || own.has(name)) continue
-    const key = JSON.stringify([
-      source,
-      (structure.axes.get(name) ?? []).map((axis) => axis && cut.changed(axis) && cut.kept(axis)),
-    ])
+    if (!analysis.structure.sources.has(name) || own.has(name)) continue
+    const key = likenessOf(analysis, name)
     const other = first.get(key)
     if (other === undefined) first.set(key, name)
     else renamed.set(name, other)

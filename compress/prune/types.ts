@@ -57,7 +57,7 @@ export interface Contraction {
   readonly bias?: string
 }
 
-/** Where the units of a group lie along the outputs or inputs of a contraction: `positions[unit]`, empty for one that does not. */
+/** Where the units of a group lie along the outputs or inputs of a contraction: `positions[unit]`. */
 export interface Places {
   readonly contraction: Contraction
   readonly positions: readonly (readonly number[])[]

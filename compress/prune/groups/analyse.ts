@@ -10,6 +10,7 @@ import { Propagation } from './propagation.ts'
 import { Reading } from './reading.ts'
 import { RULES } from './rules/index.ts'
 import { computesShape, freezeReadLengths } from './shape-values.ts'
+import { gatherShuffles } from './shuffles.ts'
 import { gather } from './units.ts'
 import { namesInBodies, unshare } from './unshare.ts'
 
@@ -27,7 +28,9 @@ const DOMAINS = new Set(['', 'ai.onnx', 'com.microsoft'])
  * analysis.groups.map(({ name, units }) => `${name}: ${units}`)
  */
 export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): Analysis {
-  const copy = unshare(model, (value) => observed.get(value)?.shape)
+  const shapeOf = (value: string): readonly number[] | undefined => observed.get(value)?.shape
+  const copy = unshare(model, observed)
+  gatherShuffles(copy.model, shapeOf)
   const all = new Propagation(copy.model, observed)
   const { graph } = copy.model
   for (const node of graph.node) {

@@ -62,7 +62,7 @@ export class Products {
       const left = this.#open.filter((product) => !this.#forced(product))
       if (left.length === this.#open.length) {
         const [product, ...others] = left
-        const pieces = this.#live(product).map((factor) => [factor, this.#sets(product.factors[factor])])
+        const pieces = this.#live(product).map((factor) => [factor, this.#sets(product.factors[factor] as Int32Array)])
         this.#choose(product, pieces.reduce((best, next) => (next[1] > best[1] ? next : best))[0])
         this.#open = others
       } else this.#open = left
@@ -75,8 +75,8 @@ export class Products {
     const stay = flat.every((atom) => this.#atoms.causeOf(atom))
     const live = this.#live(product)
     if (stay || live.length === 0) {
-      const frozen = stay ? flat : factors.find((axis) => axis)
-      const cause = this.#atoms.causeOf(frozen?.[0] ?? flat[0]) ?? product.cause
+      const [frozen] = stay ? flat : (factors.find((axis) => axis) as Int32Array)
+      const cause = this.#atoms.causeOf(frozen) as Cause
       for (const axis of [flat, ...factors]) this.#freeze(axis, cause)
       return true
     }
@@ -118,8 +118,8 @@ export class Products {
     return live.find((factor) => factors[factor]?.some((atom) => this.#carrying.has(this.#atoms.find(atom))))
   }
 
-  #sets(axis: Axis): number {
-    return new Set(Array.from(axis ?? [], (atom) => this.#atoms.find(atom))).size
+  #sets(axis: Int32Array): number {
+    return new Set(Array.from(axis, (atom) => this.#atoms.find(atom))).size
   }
 
   #freeze(axis: Axis, cause: Cause): void {

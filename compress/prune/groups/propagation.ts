@@ -3,6 +3,7 @@
  * of axes a computed shape depends on.
  */
 
+import { type DType, dtypeOf } from '../../../sdk/core/index.ts'
 import type { Model, NodeProto, TensorProto } from '../../../sdk/onnx/index.ts'
 import { opsetOf, payloadOf } from '../../../sdk/onnx/index.ts'
 import type { Contraction, Observed } from '../types.ts'
@@ -10,10 +11,8 @@ import { Atoms, type Axis, type Cause } from './atoms.ts'
 import { Products } from './products.ts'
 import type { Edit } from './structure.ts'
 
-/** Types of shapes, axes, indices and masks, which are no weights. */
-const NO_WEIGHTS = new Set(['int64', 'bool'])
-
-const INTEGERS = new Set(['int64', 'int32', 'bool', 'uint32', 'uint64'])
+/** Types of shapes, axes, indices and masks, which are no weights; and of those whose elements share a byte. */
+const NO_WEIGHTS = new Set<DType | undefined>(['int64', 'bool', 'int4', 'uint4', undefined])
 
 /** A contraction, and the atoms that it reads and makes. */
 export interface Site {
@@ -71,9 +70,7 @@ export class Propagation {
   /** The elements of a small tensor of integers, given or observed. */
   integersOf(name: string): readonly number[] | undefined {
     const constant = this.#constants.get(name)
-    if (!constant) return this.#observed.get(name)?.integers
-    const { dtype, data } = payloadOf(constant)
-    return INTEGERS.has(dtype) ? Array.from(data, Number) : undefined
+    return constant ? Array.from(payloadOf(constant).data, Number) : this.#observed.get(name)?.integers
   }
 
   /** The axes of a value: of a weight new ones, each with atoms of its own. */
@@ -82,7 +79,7 @@ export class Propagation {
     if (known) return known
     const constant = this.#constants.get(name)
     const shape = this.shapeOf(name) ?? []
-    const weight = constant && !NO_WEIGHTS.has(payloadOf(constant).dtype)
+    const weight = constant && !NO_WEIGHTS.has(dtypeOf(constant.dataType))
     const axes = shape.map((size) => (weight && size > 1 ? this.atoms.fresh(size) : null))
     this.#axes.set(name, axes)
     return axes
@@ -98,10 +95,7 @@ export class Propagation {
     const shape = this.shapeOf(name)
     const fits = shape?.length === axes.length && axes.every((axis, i) => !axis || axis.length === shape[i])
     if (!fits) for (const axis of axes) this.freeze(axis, cause)
-    this.#axes.set(
-      name,
-      fits ? axes.map((axis) => (axis && axis.length > 1 ? axis : null)) : (shape ?? []).map(() => null),
-    )
+    this.#axes.set(name, fits ? [...axes] : axes.map(() => null))
   }
 
   /** Makes two axes one: what is removed along one is removed along the other. */

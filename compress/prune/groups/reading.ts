@@ -10,6 +10,8 @@ import type { Edit } from './structure.ts'
 /** Says how the axes of a node's outputs follow from those of its inputs; or, in a few words, why it cannot. */
 export type Rule = (node: Reading) => string | undefined
 
+const COMPUTED = 'a size is computed from the number of channels'
+
 export class Reading {
   readonly node: NodeProto
   readonly #all: Propagation
@@ -28,8 +30,9 @@ export class Reading {
     return Boolean(this.node.input[input])
   }
 
+  /** Known of each input that there is. */
   shape(input: number): readonly number[] {
-    return this.#all.shapeOf(this.node.input[input]) ?? []
+    return this.#all.shapeOf(this.node.input[input]) as readonly number[]
   }
 
   axes(input: number): readonly Axis[] {
@@ -68,6 +71,12 @@ export class Reading {
 
   isConstant(input: number): boolean {
     return this.#all.constantOf(this.node.input[input]) !== undefined
+  }
+
+  /** For elements of an input that cannot follow the lengths of channels that they are computed from. */
+  freezeLengths(input: number, element?: number): void {
+    const all = this.#all.lengths.get(this.node.input[input]) ?? []
+    for (const length of element === undefined ? all.flat() : (all[element] ?? [])) this.freeze(length, COMPUTED)
   }
 
   /** The lengths of axes that an element of an input depends on. */

@@ -12,13 +12,13 @@ import type { Reading } from './reading.ts'
 const SHAPES: Readonly<Record<string, readonly number[]>> = {
   Reshape: [1],
   Expand: [1],
-  Slice: [1, 2, 3, 4],
-  Resize: [2, 3],
-  Upsample: [1],
-  Pad: [1],
-  Tile: [1],
+  Slice: [1, 2],
+  Resize: [3],
   Split: [1],
 }
+
+/** A value with more elements is no list of sizes. */
+const MOST_SIZES = 64
 
 /** Whether a node computes with shapes only; then its output's lengths are known, and it needs no rule. */
 export function computesShape(node: NodeProto, all: Propagation): boolean {
@@ -38,7 +38,7 @@ export function computesShape(node: NodeProto, all: Propagation): boolean {
   if (derived.length === 0 || inputs.some((name) => !all.lengths.has(name) && !all.constantOf(name))) return false
   // A weight that is expanded, reshaped or sliced to computed sizes stays a weight.
   if (SHAPES[node.opType] && !all.lengths.has(node.input[0])) return false
-  if (node.output.length > 1 || node.attribute.some(({ g }) => g)) return false
+  if (size > MOST_SIZES || node.output.length > 1 || node.attribute.some(({ g }) => g)) return false
   all.lengths.set(output, moved(node, size, all) ?? everywhere(derived, size, all))
   return true
 }

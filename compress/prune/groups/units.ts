@@ -1,6 +1,6 @@
 /**
- * From sets of atoms to groups. The live sets among the outputs of a contraction are units of one group; contractions that
- * share a set share the group. What is frozen is counted by its cause.
+ * From sets of atoms to groups: sets that lie along the same axes are the units of one. A layer whose outputs are split
+ * writes several. What is frozen is counted by its cause.
  */
 
 import type { Analysis, Contraction, Frozen, Group, Places } from '../types.ts'
@@ -16,11 +16,12 @@ export function gather(
   const groups: Group[] = []
   const unitOf = new Int32Array(all.atoms.count).fill(-1)
   const units: Unit[] = []
-  for (const sets of clusters(all)) {
+  const names = new Set<string>()
+  for (const sets of partition(all)) {
     const writers = all.sites.flatMap((site) => placesOf(all, site.contraction, site.outputs, sets))
     const readers = all.sites.flatMap((site) => placesOf(all, site.contraction, readAxis(all, site), sets))
     if (sets.size < 2 || readers.length === 0) continue
-    const name = writers[0].contraction.output
+    const name = nameOf(writers[0].contraction.output, names)
     const width = Math.min(
       ...[...writers, ...readers].map(({ positions }) => Math.max(...positions.map((at) => at.length))),
     )
@@ -40,30 +41,43 @@ export function gather(
   }
 }
 
-/** The sets of each group, in the order in which they are written, with their numbers in it. */
-function clusters(all: Propagation): Map<number, number>[] {
-  const clusterOf = new Map<number, number>()
-  const members: number[][] = []
-  for (const { outputs } of all.sites) {
-    const live = [...new Set(Array.from(outputs ?? [], (atom) => all.atoms.find(atom)))].filter(
-      (set) => !all.atoms.causeOf(set),
-    )
-    const met = [...new Set(live.flatMap((set) => clusterOf.get(set) ?? []))].sort((a, b) => a - b)
-    const home = met[0] ?? members.push([]) - 1
-    for (const other of met.slice(1)) {
-      for (const set of members[other]) clusterOf.set(set, home)
-      members[home].push(...members[other].splice(0))
-    }
-    for (const set of live) {
-      if (clusterOf.has(set)) continue
-      clusterOf.set(set, home)
-      members[home].push(set)
-    }
-  }
-  return members.filter((sets) => sets.length > 0).map((sets) => new Map(sets.map((set, unit) => [set, unit])))
+/** After the layer; with a number, where the layer has written another group. */
+function nameOf(layer: string, taken: Set<string>): string {
+  let name = layer
+  for (let number = 2; taken.has(name); number++) name = `${layer}/${number}`
+  taken.add(name)
+  return name
 }
 
-/** Where sets lie along an axis; nothing where none does. */
+/**
+ * The sets of each group, in the order in which they are written, with their numbers in it. All lie along the same axes: so no
+ * axis is left empty while something of each group stays.
+ */
+function partition(all: Propagation): Map<number, number>[] {
+  const partOf = new Map<number, number>()
+  const live = (axis: Axis): Set<number> =>
+    new Set(Array.from(axis ?? [], (atom) => all.atoms.find(atom)).filter((set) => !all.atoms.causeOf(set)))
+  for (const { outputs } of all.sites) for (const set of live(outputs)) partOf.set(set, 0)
+  let parts = 1
+  for (const axis of new Set([...all.axes.values()].flat())) {
+    // Those of a part that lie along this axis are from now on a part of their own.
+    const within = new Map<number, number>()
+    for (const set of live(axis)) {
+      const part = partOf.get(set)
+      if (part === undefined) continue
+      if (!within.has(part)) within.set(part, parts++)
+      partOf.set(set, within.get(part) as number)
+    }
+  }
+  const sets = new Map<number, Map<number, number>>()
+  for (const [set, part] of partOf) {
+    const own = sets.get(part) ?? new Map<number, number>()
+    sets.set(part, own.set(set, own.size))
+  }
+  return [...sets.values()]
+}
+
+/** Where sets lie along an axis; nothing where they do not. */
 function placesOf(all: Propagation, contraction: Contraction, axis: Axis, sets: ReadonlyMap<number, number>): Places[] {
   const positions: number[][] = Array.from(sets, () => [])
   for (const [position, atom] of (axis ?? []).entries()) {

@@ -1,10 +1,11 @@
 /**
  * A copy of a model in which every constant is an initializer with one reader. Exporters share identical constants (zero
  * biases, unit scales, shapes), and what two layers share could not be cut in two ways. Constants that are only moved
- * (`Transpose`, `Reshape` … of a weight) are moved here, so that a weight is what its layer reads.
+ * (`Transpose`, `Reshape` … of a weight) are moved here, so that a weight is what its layer reads; sizes that are computed
+ * from constants are constants too.
  */
 
-import { elementCount, type Tensor } from '../../../sdk/core/index.ts'
+import { type DType, elementCount, type Tensor } from '../../../sdk/core/index.ts'
 import {
   type AttributeProto,
   type GraphProto,
@@ -14,6 +15,7 @@ import {
   payloadOf,
   type TensorProto,
 } from '../../../sdk/onnx/index.ts'
+import type { Observed } from '../types.ts'
 import { intsOf } from './attributes.ts'
 
 /** A copy of a message: its fields are the same objects. */
@@ -94,15 +96,18 @@ export function transposed(tensor: Tensor, order: readonly number[]): Tensor {
   return { dtype: tensor.dtype, shape, data }
 }
 
-/** The value of a node that only moves a constant; undefined for other nodes. */
-function moved(
+/** The value of a node that moves constants, or computes integers of them; undefined for other nodes. */
+function folded(
   node: NodeProto,
   constants: ReadonlyMap<string, TensorProto>,
-  shapeOf: (value: string) => readonly number[] | undefined,
+  observed: ReadonlyMap<string, Observed>,
 ): TensorProto | undefined {
   const source = constants.get(node.input[0])
-  const [name] = node.output
-  if (!source || node.input.slice(1).some((input) => !constants.has(input))) return undefined
+  const [name, ...others] = node.output
+  const seen = observed.get(name)
+  if (!source || !seen || others.length > 0 || node.input.some((input) => input && !constants.has(input)))
+    return undefined
+  if (seen.integers) return integerTensor(name, seen.dtype, seen.shape, seen.integers)
   switch (node.opType) {
     case 'Identity':
       return copyOf(source, { name })
@@ -113,29 +118,39 @@ function moved(
     case 'Reshape':
     case 'Flatten':
     case 'Squeeze':
-    case 'Unsqueeze': {
-      const shape = shapeOf(name)
-      return shape && copyOf(source, { name, dims: [...shape] })
-    }
+    case 'Unsqueeze':
+      return copyOf(source, { name, dims: [...seen.shape] })
     default:
       return undefined
   }
 }
 
-/**
- * The copy, and which initializer each copied constant is a copy of.
- *
- * @param shapeOf what is known of the shapes of values
- */
+/** Sizes, axes, indices or flags as a tensor. */
+export function integerTensor(
+  name: string,
+  dtype: DType,
+  shape: readonly number[],
+  values: readonly number[],
+): TensorProto {
+  const data =
+    dtype === 'int64'
+      ? BigInt64Array.from(values, BigInt)
+      : dtype === 'int32'
+        ? Int32Array.from(values)
+        : Uint8Array.from(values)
+  return makeTensor(name, { dtype, shape, data })
+}
+
+/** The copy, and which initializer each copied constant is a copy of. */
 export function unshare(
   model: Model,
-  shapeOf: (value: string) => readonly number[] | undefined,
+  observed: ReadonlyMap<string, Observed>,
 ): { model: Model; sources: ReadonlyMap<string, string> } {
   const copy = copyModel(model)
   const { graph } = copy
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]))
   graph.node = graph.node.filter((node) => {
-    const tensor = tensorOfConstant(node) ?? moved(node, constants, shapeOf)
+    const tensor = tensorOfConstant(node) ?? folded(node, constants, observed)
     if (tensor) constants.set(tensor.name, tensor)
     return !tensor
   })

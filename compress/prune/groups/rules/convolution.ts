@@ -8,6 +8,8 @@ import type { Reading, Rule } from '../reading.ts'
 
 const MIXED = 'a convolution mixes the positions of this axis'
 
+const COMPUTED = 'its weight is computed'
+
 /** The groups of a convolution: which axis its sets lie along, and its channels within a set. */
 function grouped(node: Reading, channels: Axis, groups: number, count: number): [Axis, Axis] {
   const [sets, within] = node.split(channels, [groups, count / groups])
@@ -37,9 +39,11 @@ function common(node: Reading, outputs: Axis): void {
 }
 
 export const conv: Rule = (node) => {
-  const weight = node.weight(1)
-  if (weight === undefined) return 'its weight is computed'
   const [x, w] = [node.axes(0), node.axes(1)]
+  const out = node.outputShape()
+  node.work([x[0] ?? out[0], ...out.slice(2), ...node.sizes(w, node.shape(1))])
+  const weight = node.weight(1)
+  if (weight === undefined) return COMPUTED
   const groups = node.int('group', 1)
   const [inputs, outputs] = [node.shape(0)[1], node.shape(1)[0]]
   const [sets, within] = grouped(node, x[1], groups, inputs)
@@ -48,8 +52,6 @@ export const conv: Rule = (node) => {
   node.unite(sets, writtenSets)
   if (groups > 1) keepGroups(node, sets)
   common(node, w[0])
-  const out = node.outputShape()
-  node.work([out[0], ...out.slice(2), ...node.sizes(w, node.shape(1))])
   node.contraction({
     kind: 'conv',
     input: node.node.input[0],
@@ -66,9 +68,11 @@ export const conv: Rule = (node) => {
 }
 
 export const convTranspose: Rule = (node) => {
-  const weight = node.weight(1)
-  if (weight === undefined) return 'its weight is computed'
   const [x, w] = [node.axes(0), node.axes(1)]
+  const size = node.shape(0)
+  node.work([x[0] ?? size[0], ...size.slice(2), ...node.sizes(w, node.shape(1))])
+  const weight = node.weight(1)
+  if (weight === undefined) return COMPUTED
   const groups = node.int('group', 1)
   const [inputs, perGroup] = node.shape(1)
   const [sets] = grouped(node, w[0], groups, inputs)
@@ -76,8 +80,6 @@ export const convTranspose: Rule = (node) => {
   node.unite(x[1], w[0])
   if (groups > 1) keepGroups(node, sets)
   common(node, outputs)
-  const size = node.shape(0)
-  node.work([size[0], ...size.slice(2), ...node.sizes(w, node.shape(1))])
   node.contraction({
     kind: 'conv-transpose',
     input: node.node.input[0],

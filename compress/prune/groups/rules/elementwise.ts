@@ -55,7 +55,6 @@ export const ELEMENTWISE = [
 ]
 
 export const elementwise: Rule = (node) => {
-  if (node.hasAttribute('broadcast')) return 'broadcasting as before opset 7'
   const out = node.outputShape()
   const operands = node.node.input.flatMap((name, i) => (name === '' ? [] : [i]))
   const axes = out.map((size, axis) => {

@@ -5,14 +5,19 @@
  */
 
 import type { Axis } from '../atoms.ts'
-import type { Reading, Rule } from '../reading.ts'
+import type { Rule } from '../reading.ts'
 
 const SUMMED = 'a product of two activations sums over these channels'
+
+const LEFT = 'its weight is not a matrix on the right'
 
 export const matMul: Rule = (node) => {
   const [a, b] = [node.axes(0), node.axes(1)]
   const [shapeA, shapeB] = [node.shape(0), node.shape(1)]
-  if (a.length < 2 || b.length < 2) return 'a product with a vector'
+  if (a.length < 2 || b.length < 2) {
+    node.work([...node.outputShape(), shapeA[shapeA.length - 1]])
+    return 'a product with a vector'
+  }
   const weight = node.weight(1)
   const inner: Axis = a[a.length - 1]
   const sizes = node.sizes(a, shapeA)
@@ -35,8 +40,7 @@ export const matMul: Rule = (node) => {
     return undefined
   }
   const constant = weight !== undefined || node.weight(0) !== undefined
-  for (const axis of [inner, b[b.length - 2]])
-    node.freeze(axis, constant ? 'its weight is not a matrix on the right' : SUMMED)
+  for (const axis of [inner, b[b.length - 2]]) node.freeze(axis, constant ? LEFT : SUMMED)
   const out = node.outputShape()
   const batches = out.slice(0, -2).map((size, i) => {
     const aligned = [a, b].flatMap((axes) => {
@@ -51,10 +55,13 @@ export const matMul: Rule = (node) => {
   return undefined
 }
 
-export const gemm: Rule = (node: Reading) => {
+export const gemm: Rule = (node) => {
   const weight = node.weight(1)
-  if (weight === undefined || node.int('transA', 0) !== 0) return 'its weight is not the matrix on the right'
   const [a, b] = [node.axes(0), node.axes(1)]
+  if (weight === undefined || node.int('transA', 0) !== 0) {
+    node.work([node.outputShape()[0], ...node.shape(1)])
+    return LEFT
+  }
   const [inputAxis, outputAxis] = node.int('transB', 0) === 0 ? [0, 1] : [1, 0]
   node.unite(a[1], b[inputAxis])
   if (node.has(2)) {

@@ -11,6 +11,7 @@ export const transpose: Rule = (node) => {
 
 /** Axes of length 1 come and go. */
 export const squeeze: Rule = (node) => {
+  if (node.node.opType === 'Squeeze' && !node.has(1) && !node.hasAttribute('axes')) return 'every axis of length 1 goes'
   const [from, to] = [node.shape(0), node.outputShape()]
   const longer = node.axes(0).filter((_, i) => from[i] !== 1)
   let next = 0

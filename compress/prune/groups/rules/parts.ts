@@ -31,7 +31,10 @@ export const slicePart: Rule = (node) => {
   const cuts: { entry: number; axis: Int32Array; start: number; end: number }[] = []
   for (const [entry, at] of bounds.axes.entries()) {
     const axis = out[at]
-    if (!axis) continue
+    if (!axis) {
+      for (const input of [1, 2]) node.freezeLengths(input, entry)
+      continue
+    }
     if (bounds.steps[entry] !== 1) {
       node.freeze(axis, 'a slice with steps')
       out[at] = null
@@ -47,7 +50,9 @@ export const slicePart: Rule = (node) => {
   node.give(out)
   const [output] = node.node.output
   node.edit((cut) => {
-    const changed = cuts.filter(({ axis }) => cut.changed(axis))
+    const changed = cuts.filter(({ entry, axis }) =>
+      cut.changed(axis, ...node.lengths(1, entry), ...node.lengths(2, entry)),
+    )
     if (changed.length === 0) return
     const before = (axis: Int32Array, bound: number): number => cut.kept(axis).filter((at) => at < bound).length
     const starts = new Map(changed.map(({ entry, axis, start }) => [entry, before(axis, start)]))
@@ -85,11 +90,14 @@ export const splitParts: Rule = (node) => {
     node.give(axes.with(at, part?.length === 1 ? null : part), output)
     return part
   })
-  if (!axis) return undefined
+  if (!axis) {
+    node.freezeLengths(1)
+    return undefined
+  }
   if (start !== axis.length) return 'a part of it is not used'
   const [output] = node.node.output
   node.edit((cut) => {
-    if (!cut.changed(axis)) return
+    if (!cut.changed(axis, ...parts.flatMap((_, part) => node.lengths(1, part)))) return
     const made = cut.node(output)
     const sizes = parts.map((part) => cut.kept(part as Int32Array).length)
     made.attribute = made.attribute.filter(({ name }) => name !== 'num_outputs')
@@ -176,7 +184,7 @@ function followSizes(node: Reading, input: number, axes: readonly Axis[]): void 
   const skipped = axes.length - told.length
   node.edit((cut: Cut) => {
     const changed = axes.flatMap((axis, i): [number, number][] =>
-      axis && i >= skipped && told[i - skipped] !== 1 && cut.changed(axis)
+      axis && i >= skipped && told[i - skipped] !== 1 && cut.changed(axis, ...node.lengths(input, i - skipped))
         ? [[i - skipped, cut.kept(axis).length]]
         : [],
     )
@@ -186,8 +194,6 @@ function followSizes(node: Reading, input: number, axes: readonly Axis[]): void 
 
 /** Axes that are repeated from length 1 have nothing that could be removed. */
 export const expand: Rule = (node) => {
-  const told = node.integers(1)
-  if (!told) return 'its shape is not known'
   const [from, to] = [node.shape(0), node.outputShape()]
   const axes = to.map((size, i): Axis => {
     const at = i - (to.length - from.length)
@@ -201,22 +207,16 @@ export const expand: Rule = (node) => {
 
 /** Lengths of channels that are a size along an axis which cannot follow. */
 function freezeNumbers(node: Reading, input: number, axes: readonly Axis[]): void {
-  const skipped = axes.length - (node.integers(input)?.length ?? 0)
+  const skipped = axes.length - node.shape(input)[0]
   for (const [i, axis] of axes.entries()) {
     if (axis || i < skipped) continue
-    for (const length of node.lengths(input, i - skipped))
-      node.freeze(length, 'a size is computed from the number of channels')
+    node.freezeLengths(input, i - skipped)
   }
 }
 
 export const tile: Rule = (node) => {
-  const repeats = node.integers(1)
-  if (!repeats) return 'its repeats are not known'
-  const axes = node.axes(0).map((axis, i): Axis => {
-    const merged = axis && node.merge([null, axis], [repeats[i], axis.length])
-    return merged
-  })
-  return node.give(axes)
+  const [from, to] = [node.shape(0), node.outputShape()]
+  return node.give(node.axes(0).map((axis, i) => node.merge([null, axis], [to[i] / from[i], from[i]])))
 }
 
 /** Axes that keep their length pass; others are resized and stay. */

@@ -2,6 +2,8 @@
 
 import type { Reading, Rule } from '../reading.ts'
 
+const NORMALISED = 'it is normalised over these channels'
+
 /** Samples × channels × positions, where positions are pooled. */
 export const pool: Rule = (node) => {
   if (node.node.output[1]) return 'its indices are read'
@@ -31,13 +33,14 @@ export const reduce: Rule = (node) => {
   return node.give(axes)
 }
 
+/** The opset from which on a softmax is over one axis; before, over all from it on. */
+const ONE_AXIS = 13
+
 /** Softmax and its like: what lies along their axis is normalised together. */
 export const softmax: Rule = (node) => {
-  const [axes, rank] = [node.axes(0), node.shape(0).length]
-  // Before opset 13 the axes from this one on are one.
-  const first = node.int('axis', -1)
-  for (const [i, axis] of axes.entries()) {
-    if (i >= node.axisOf(first, rank)) node.freeze(axis, 'it is normalised over these channels')
-  }
+  const axes = node.axes(0)
+  const one = node.opset >= ONE_AXIS
+  const first = node.axisOf(node.int('axis', one ? -1 : 1))
+  for (const axis of axes.slice(first, one ? first + 1 : undefined)) node.freeze(axis, NORMALISED)
   return node.give(axes)
 }

@@ -71,7 +71,7 @@ export const reshape: Rule = (node) => {
   const literal = node.isConstant(1)
   const open = target.includes(-1) || pure.filter((known, i) => !known && axes[i] && target[i] > 0).length > 1
   for (const [i, axis] of axes.entries()) {
-    if (!axis) for (const length of node.lengths(1, i)) node.freeze(length, SHAPE)
+    if (!axis) node.freezeLengths(1, i)
     else if (target[i] > 0 && !pure[i] && !literal && open) node.freeze(axis, SHAPE)
   }
   const [output] = node.node.output
