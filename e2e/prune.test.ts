@@ -198,7 +198,13 @@ test('what cannot be done is said in one sentence, and no file is written', asyn
       'rows.npy',
     ],
     [1, /expected a model with one input, got 2: x, z\./, 'two.onnx', '--prune', 'flops=0.5'],
-    [1, /expected an input that takes pictures.* Give samples of your own\./, 'linear.onnx', '--prune', 'flops=0.5'],
+    [
+      1,
+      /expected an input that takes pictures.* Give samples of your own, on the command line with --prune-samples\./,
+      'linear.onnx',
+      '--prune',
+      'flops=0.5',
+    ],
     [
       1,
       /"wide\.npy" expected samples for input "image" of float32\[batch,1,28,28\], got float32\[20,1,30,30\]\./,

@@ -15,7 +15,7 @@ export const PRUNE_HELP: readonly string[] = [
   '--prune-samples PATH  unlabelled samples to prune on; default: those that the guard is fitted on, else synthetic pictures',
   '--method NAME         default, or paper: ModHiFi as published',
   '--align N             leave channels in multiples of N; default 8, which is what CPU kernels are fast at',
-  '--max-disagreement R  remove no more than keeps this share of answers or fewer different from the original, such as 0.02',
+  '--max-disagreement R  stop before a larger share of answers than this differs from the original, such as 0.02',
   '--report FILE         write what pruning came to as HTML, with a .json beside it',
 ]
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type Mock, test } from 'node:test'
 import type { Target } from '../../targets/types.ts'
 import { HardpackError, type Progress } from '../core/index.ts'
 import { interleaved, measureLatency } from './latency.ts'
@@ -31,9 +31,11 @@ test('a signal ends the measurement', async () => {
   )
 })
 
-/** A model is as many milliseconds as its first byte; the machine becomes slower and slower. */
-function slowing(closed: number[]): Target {
+/** A model takes as many milliseconds as its first byte says, on a clock of its own; the machine becomes slower and slower. */
+function slowing(clock: Mock<() => number>, closed: number[] = []): Target {
   let load = 1
+  let time = 0
+  clock.mock.mockImplementation(() => time)
   return {
     name: 'slowing',
     probe: async () => ({ available: true }),
@@ -41,9 +43,8 @@ function slowing(closed: number[]): Target {
       inputs: [],
       outputs: [],
       run: async () => {
-        const end = performance.now() + model[0] * load
+        time += model[0] * load
         load += 0.01
-        while (performance.now() < end);
         return {}
       },
       close: async () => void closed.push(model[0]),
@@ -51,22 +52,33 @@ function slowing(closed: number[]): Target {
   }
 }
 
-test('ratios of neighbours do not care that the machine slows down', async () => {
+test('ratios of neighbours do not care that the machine slows down', async ({ mock }) => {
   const closed: number[] = []
-  const [first, second] = await measureLatency([Uint8Array.of(4), Uint8Array.of(2)], {}, slowing(closed), {
-    rounds: 20,
-  })
+  const [first, second] = await measureLatency(
+    [Uint8Array.of(4), Uint8Array.of(2)],
+    {},
+    slowing(mock.method(performance, 'now'), closed),
+    {
+      rounds: 20,
+    },
+  )
   assert.equal(first.ratio, 1)
   assert.ok(first.milliseconds > 4)
-  assert.ok(Math.abs(second.ratio - 0.5) < 0.06, `${second.ratio}`)
+  assert.ok(Math.abs(second.ratio - 0.5) < 0.01, `${second.ratio}`)
   assert.ok(second.spread[0] <= second.ratio && second.ratio <= second.spread[1])
   assert.deepEqual(closed, [4, 2])
 })
 
-test('a fast model runs often, but not for ever', async () => {
-  const seen: Progress[] = []
-  await measureLatency([Uint8Array.of(0), Uint8Array.of(0)], {}, slowing([]), {
-    onProgress: (progress) => seen.push(progress),
-  })
-  assert.equal(seen[0].total, 120 + 3)
+test('rounds follow the time that a model takes', async ({ mock }) => {
+  const clock = mock.method(performance, 'now')
+  for (const [milliseconds, rounds] of [
+    [1, 120],
+    [20, 66],
+    [200, 12],
+  ]) {
+    const seen: Progress[] = []
+    const models = [Uint8Array.of(milliseconds), Uint8Array.of(milliseconds)]
+    await measureLatency(models, {}, slowing(clock), { onProgress: (progress) => seen.push(progress) })
+    assert.ok(Math.abs(seen[0].total - 3 - rounds) <= 10, `${seen[0].total} rounds of ${milliseconds} ms`)
+  }
 })

@@ -11,6 +11,9 @@ import { pack } from '../pack/pack.ts'
 import { reportName } from '../pack/report-name.ts'
 import { sharesOf } from './widths.ts'
 
+/** The others take several times as long, for less than a tenth of a percent. */
+const EFFORT: Effort = 'fast'
+
 export interface PackedSizes {
   /** The whole package. */
   readonly total: number
@@ -21,14 +24,20 @@ export interface PackedSizes {
 /**
  * Packs a model and says where its bytes go.
  *
+ * @param options.what it is, for the progress
  * @throws HardpackError as `pack` does.
  */
 export async function packedSizes(
   file: Uint8Array,
-  options: CallOptions & { readonly effort?: Effort; readonly name: string },
+  { name, what, signal, onProgress }: CallOptions & { readonly name: string; readonly what: string },
 ): Promise<PackedSizes> {
-  const { bytes } = await pack(file, options)
-  const { tensors } = await inspect(bytesSource(bytes), { trust: 'unsigned', signal: options.signal })
+  const { bytes } = await pack(file, {
+    name,
+    effort: EFFORT,
+    signal,
+    onProgress: onProgress && (({ stage, ...rest }) => onProgress({ stage: `pack the ${what}: ${stage}`, ...rest })),
+  })
+  const { tensors } = await inspect(bytesSource(bytes), { trust: 'unsigned', signal })
   return { total: bytes.length, tensors: new Map(tensors.map(({ name, packedBytes }) => [name, packedBytes])) }
 }
 

@@ -117,7 +117,7 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const feeds = await oneSample(input, samples)
   let packed: Promise<PackedSizes> | undefined
   const sizesBefore = (): Promise<PackedSizes> => {
-    packed ??= packedSizes(file, { name, ...call })
+    packed ??= packedSizes(file, { name, what: 'original', ...call })
     return packed
   }
   const gauge = await gaugeOf(budget, { analysis, sizes: sizesBefore, feeds, target, align }, call)
@@ -132,7 +132,7 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
       ...call,
     })
     const pruned = writeModel(result.model)
-    const after = await packedSizes(pruned, { name, ...call })
+    const after = await packedSizes(pruned, { name, what: 'pruned model', ...call })
     const latency = await measureLatency([file, pruned], feeds, target, { rounds: ROUNDS, ...call })
     const isStopped = result.report.budget.reached > remain + 1e-9
     const reached = gauge.reached(result, after, latency[1])

@@ -7,6 +7,8 @@ import { rowsOf } from '../run/rows.ts'
 
 /** Samples that are read at once. */
 const BATCH = 32
+/** Memory that samples may take: of large pictures there are fewer. */
+const MOST_BYTES = 2 ** 29
 
 export interface HeldSamples {
   /** Where they come from. */
@@ -16,7 +18,7 @@ export interface HeldSamples {
 }
 
 /**
- * Reads samples, at most `limit` of them, drawn at random.
+ * Reads samples, at most `limit` of them and half a gigabyte, drawn at random.
  *
  * @throws HardpackError `INVALID_INPUT` for samples of another type or shape than the input, and as `set.batch` does.
  */
@@ -26,7 +28,7 @@ export async function heldSamples(
   { limit, seed, signal, onProgress }: CallOptions & { readonly limit: number; readonly seed: number },
 ): Promise<HeldSamples> {
   const indices = shuffled(set.count, seed)
-    .slice(0, limit)
+    .slice(0, Math.min(limit, await roomFor(set)))
     .sort((a, b) => a - b)
   const stage = 'read samples'
   const { name = 'this set' } = set
@@ -47,6 +49,13 @@ export async function heldSamples(
   }
   const held = all
   return { name, count: indices.length, batch: async (rows) => rowsOf(held, rows) }
+}
+
+/** How many samples there is memory for. */
+async function roomFor(set: Pick<SampleSet, 'batch' | 'count'>): Promise<number> {
+  if (set.count === 0) return 0
+  const { data } = await set.batch([0])
+  return Math.max(1, Math.floor(MOST_BYTES / data.byteLength))
 }
 
 /** Memory for as many rows like those of a batch. */

@@ -79,7 +79,7 @@ function formatOf(input: ValueEntry, preprocess: Preprocess | undefined): Pictur
     throw new HardpackError(
       'INVALID_ARGUMENT',
       `Synthetic samples expected an input that takes pictures, got: ${messageOf(error)}`,
-      { hint: 'Give samples of your own.', cause: error },
+      { hint: 'Give samples of your own, on the command line with --prune-samples.', cause: error },
     )
   }
 }

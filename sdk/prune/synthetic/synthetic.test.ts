@@ -90,7 +90,10 @@ test('an input that takes no pictures is refused', () => {
     () => syntheticSamples({ name: 'x', dtype: 'float32', shape: ['n', 640] }, { count: 5 }),
     (error) => {
       assert.ok(error instanceof HardpackError && error.code === 'INVALID_ARGUMENT')
-      assert.match(error.message, /^Synthetic samples expected .*pictures.*\[n,640\].* Give samples of your own\.$/)
+      assert.match(
+        error.message,
+        /^Synthetic samples expected .*pictures.*\[n,640\].* Give samples of your own, on the command line with --prune-samples\.$/,
+      )
       return true
     },
   )
