@@ -9,3 +9,4 @@ export { type Budget, type LayerReport, type PruneOptions, type PruneReport, typ
 export { slice } from './slice.ts'
 export { type InputStatistics, statisticsOf } from './statistics.ts'
 export type * from './types.ts'
+export { type UnlearnOptions, type UnlearnReport, type UnlearnResult, unlearn } from './unlearn/unlearn.ts'

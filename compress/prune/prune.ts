@@ -199,7 +199,12 @@ function checkOptions({ budget: { kind, remain }, align = 8, maxDisagreement = 1
 }
 
 /** The analysis of a model whose layers all have a bias, for batches of any size where it takes those. */
-async function analysed(model: Model, samples: Samples, execute: Execute, options: CallOptions): Promise<Analysis> {
+export async function analysed(
+  model: Model,
+  samples: Samples,
+  execute: Execute,
+  options: CallOptions,
+): Promise<Analysis> {
   const { open, observed } = await opened(model, samples, execute, options)
   const first = analyse(open, observed)
   const lacking = first.contractions.filter(({ bias, weight }) => bias === undefined && isFloat(first.model, weight))

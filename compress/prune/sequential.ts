@@ -12,7 +12,7 @@ import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
 import { fidelityOf, masked, sequentialRefit } from './refit.ts'
 import { type Aim, crossStatisticsOf } from './statistics.ts'
-import type { Analysis, Execute, Kept, Samples } from './types.ts'
+import type { Analysis, Contraction, Execute, Kept, Samples } from './types.ts'
 
 /** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
 const REFIT_MACS = 1e12
@@ -93,15 +93,18 @@ export function maskedNet(
   return values
 }
 
-/** What a layer should give; may append a node to the graph of both nets. */
-function aimOf(
-  { model, observed }: Analysis,
-  { contraction, layout }: PrunableLayer,
-  both: { model: Model; second: (name: string) => string },
-  waiting: ReadonlySet<string>,
-): Aim & { biased: boolean } {
-  const input = both.second(contraction.input)
-  if (layout.rowsOfOutput > 1) return { contraction, input, target: contraction.input, biased: true }
+/** Where the outputs of a layer end up. */
+interface Ending {
+  /** The layer's output, behind its bias. */
+  readonly end: string
+  /** Whether `contraction.output` has the bias in it. */
+  readonly biased: boolean
+  /** The residual sum that it goes into, and the other branch. */
+  readonly residual?: { readonly sum: string; readonly other: string }
+}
+
+/** Follows a layer to its bias and, where it ends in one, to its residual add. */
+export function endingOf({ model, observed }: Pick<Analysis, 'model' | 'observed'>, contraction: Contraction): Ending {
   const { consumers } = indexGraph(model.graph)
   const outputs = new Set(model.graph.output.map(({ name }) => name))
   const onlyReader = (value: string) => {
@@ -115,9 +118,22 @@ function aimOf(
   const sum = onlyReader(end)
   const other = sum?.opType === 'Add' ? sum.input.find((name) => name !== end) : undefined
   const alike = sum && same(observed.get(sum.output[0])?.shape, observed.get(contraction.output)?.shape)
-  if (alike && other !== undefined && !waiting.has(other) && both.second(other) !== other) {
-    const target = `${sum.output[0]}/lacking`
-    both.model.graph.node.push(makeNode('Sub', [sum.output[0], both.second(other)], [target]))
+  return alike && other !== undefined ? { end, biased, residual: { sum: sum.output[0], other } } : { end, biased }
+}
+
+/** What a layer should give; may append a node to the graph of both nets. */
+export function aimOf(
+  analysis: Analysis,
+  { contraction, layout }: PrunableLayer,
+  both: { model: Model; second: (name: string) => string },
+  waiting: ReadonlySet<string>,
+): Aim & { biased: boolean } {
+  const input = both.second(contraction.input)
+  if (layout.rowsOfOutput > 1) return { contraction, input, target: contraction.input, biased: true }
+  const { biased, residual } = endingOf(analysis, contraction)
+  if (residual && !waiting.has(residual.other) && both.second(residual.other) !== residual.other) {
+    const target = `${residual.sum}/lacking`
+    both.model.graph.node.push(makeNode('Sub', [residual.sum, both.second(residual.other)], [target]))
     return { contraction, input, target, biased: true }
   }
   return { contraction, input, target: contraction.output, biased }
