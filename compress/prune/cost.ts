@@ -1,12 +1,12 @@
 /** What a cut model costs, without cutting it: sizes are counts of positions, and those are sums over the units that stay. */
 
-import { payloadOf } from '../../sdk/onnx/index.ts'
+import { type DType, dtypeOf } from '../../sdk/core/index.ts'
 import { keptUnits, likenessOf } from './cut.ts'
 import type { Structure } from './groups/structure.ts'
 import type { Analysis, Cost, Kept } from './types.ts'
 
-/** Types of shapes, axes and indices, which are no parameters. */
-const NO_PARAMETERS = new Set(['int64', 'bool'])
+/** Types of shapes, axes and indices, which are no parameters unless they are dequantised. */
+const INTEGERS = new Set<DType | undefined>(['int64', 'int32', 'bool'])
 
 /** How many positions of an axis stay: some always, others with their unit. */
 interface Size {
@@ -96,9 +96,11 @@ function termOf({ unitOf }: Structure, sizes: readonly (number | Int32Array)[], 
 function parametersOf(analysis: Analysis): Term[] {
   const { model, contractions, structure } = analysis
   const own = new Set(contractions.flatMap(({ weight, bias }) => [weight, bias]))
+  const quantised = model.graph.node.filter(({ opType }) => opType === 'DequantizeLinear')
+  const dequantised = new Set(quantised.map(({ input }) => input[0]))
   const counted = new Set<string>()
   return model.graph.initializer.flatMap((tensor) => {
-    if (NO_PARAMETERS.has(payloadOf(tensor).dtype)) return []
+    if (INTEGERS.has(dtypeOf(tensor.dataType)) && !dequantised.has(tensor.name)) return []
     const likeness = own.has(tensor.name) ? tensor.name : likenessOf(analysis, tensor.name)
     if (counted.has(likeness)) return []
     counted.add(likeness)

@@ -4,35 +4,41 @@ import { shuffled } from '../../sdk/core/index.ts'
 import { unfoldingOf } from './statistics.ts'
 import type { Analysis, Contraction } from './types.ts'
 
-/** So many samples, whatever they cost, because the positions of one sample are alike. */
+/** So many samples at least, because the positions of one sample are alike. */
 const FEWEST = 64
 
-/** So many columns for each number in a column (measured: below 10 a refit fits noise). */
+/** So many columns at least for each number in a column: with fewer, a refit fits noise. */
 const COLUMNS = 10
 
-export interface Effort {
-  /** Multiply-accumulates of one sample. */
-  readonly macs: number
-  /** Multiply-accumulates that the step may take, where fewer samples than that gives are enough. */
-  readonly budget: number
-  readonly seed: number
-}
-
-/**
- * Which of the samples the moments of some contractions are taken from.
- *
- * @param count how many samples there are
- * @returns their numbers, in an order drawn from the seed: a folder is often sorted by class
- */
-export function indicesFor(
-  analysis: Pick<Analysis, 'model' | 'observed'>,
-  contractions: readonly Contraction[],
-  count: number,
-  { macs, budget, seed }: Effort,
-): number[] {
-  const needed = contractions.map((contraction) => {
+/** Samples that the moments of some contractions need. */
+function needed(analysis: Pick<Analysis, 'model' | 'observed'>, contractions: readonly Contraction[]): number {
+  const each = contractions.map((contraction) => {
     const { size, positions } = unfoldingOf(analysis, contraction)
     return Math.ceil((COLUMNS * size) / positions)
   })
-  return shuffled(count, seed).slice(0, Math.max(FEWEST, ...needed, Math.floor(budget / macs)))
+  return Math.max(FEWEST, ...each)
+}
+
+/**
+ * Which samples the moments of each pass are taken from: those that it needs, times what the budget allows for all passes.
+ *
+ * @param passes the contractions of each pass
+ * @param count how many samples there are
+ * @param budget in samples, of all passes; exceeded where the least that they need is more
+ * @returns of each pass the numbers of its samples, in an order drawn from the seed: a folder is often sorted by class
+ * @example
+ * const [indices] = samplesFor(analysis, [analysis.contractions], 500, 10_000, 0)
+ */
+export function samplesFor(
+  analysis: Pick<Analysis, 'model' | 'observed'>,
+  passes: readonly (readonly Contraction[])[],
+  count: number,
+  budget: number,
+  seed: number,
+): number[][] {
+  const least = passes.map((contractions) => needed(analysis, contractions))
+  const total = least.reduce((sum, samples) => sum + samples, 0)
+  const times = Math.max(1, budget / total)
+  const order = shuffled(count, seed)
+  return least.map((samples) => order.slice(0, Math.ceil(times * samples)))
 }

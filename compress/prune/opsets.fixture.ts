@@ -74,7 +74,11 @@ const quantised = (net: Net): Model => {
     { axis: 0 },
   )
   let x = through(net.relu(net.node('Conv', [through(net.input), w, bias], { pads: [1, 1, 1, 1] })))
-  const v = net.node('DequantizeLinear', [bytes([10, 12, 1, 1], 3), scale([1 / 700]), zero(119)])
+  const v = net.node(
+    'DequantizeLinear',
+    [bytes([10, 12, 1, 1], 3), scale(ramp(10)), zeros(Array.from({ length: 10 }, (_, i) => 115 + i))],
+    { axis: -4 },
+  )
   x = net.relu(net.node('Conv', [x, v]))
   const u = net.node('DequantizeLinear', [
     net.constant({
@@ -256,6 +260,61 @@ const words = (net: Net): Model => {
   return net.model(net.linear(total, 14, 6))
 }
 
+/** Softmax over all from an axis on, a squeeze of whatever has length 1, bounds of 32 bits. */
+const opset11 = (net: Net): Model => {
+  const x = net.convRelu(net.input, 3, 8)
+  const int32 = (values: number[]): string =>
+    net.constant({ dtype: 'int32', shape: [values.length], data: Int32Array.from(values) })
+  const part = net.node('Slice', [net.conv(x, 8, 10), int32([2, 0]), int32([9, 8]), int32([1, 3])])
+  const half = net.node(
+    'Cast',
+    [
+      net.node('Div', [
+        net.node('Unsqueeze', [net.node('Gather', [net.node('Shape', [x]), net.ints([1], [])])], { axes: [0] }),
+        net.ints([2]),
+      ]),
+    ],
+    { to: 6 },
+  )
+  const open = net.node('Slice', [x, int32([0]), half, int32([1])])
+  const rows = net.node('Slice', [net.reshape(net.conv(x, 8, 3), [-1, 192]), net.ints([0, 1]), net.ints([1000, 1000])])
+  const squeezed = net.node('Squeeze', [net.node('GlobalAveragePool', [net.conv(x, 8, 5)])])
+  const all = net.node('ReduceMean', [net.conv(x, 8, 4)])
+  return net.model(net.head(part, 7), net.head(open, 4), rows, squeezed, all, net.node('Softmax', [net.head(x, 8)]))
+}
+
+/** GroupNormalization with parameters for each group, or of one group; operators in forms that are not followed. */
+const opset18 = (net: Net): Model => {
+  const normal = (x: string, sets: number): string =>
+    net.node('GroupNormalization', [x, net.weight([sets], 0.4, 1), net.weight([sets])], { num_groups: sets })
+  const x = net.relu(normal(net.conv(net.input, 3, 12), 4))
+  const whole = net.head(normal(net.conv(x, 12, 6), 1), 6)
+  const [pooled, indices] = net.nodes_('MaxPool', [net.conv(x, 12, 5)], { kernel_shape: [2, 2], strides: [2, 2] }, 2)
+  const unpooled = net.node('MaxUnpool', [pooled, indices], { kernel_shape: [2, 2], strides: [2, 2] })
+  const padded = net.node('Pad', [net.convRelu(x, 12, 7), net.ints([1, 1, 2, 1]), '', net.ints([1, 2])])
+  const cropped = net.node('Pad', [net.conv(x, 12, 8), net.ints([0, -1, 0, 0, 0, -1, 0, 0])])
+  const mean = net.node('Flatten', [net.node('GlobalAveragePool', [net.conv(x, 12, 9)])])
+  const turned = net.node('Gemm', [net.node('MatMul', [net.transpose(mean, [1, 0]), mean]), net.weight([9, 4])], {
+    transA: 1,
+  })
+  const vector = net.node('MatMul', [
+    net.node('Flatten', [net.node('GlobalAveragePool', [net.conv(x, 12, 10)])]),
+    net.weight([10]),
+  ])
+  const kernel = net.node('Neg', [net.weight([12, 3, 2, 2])])
+  const up = net.node('ConvTranspose', [net.conv(x, 12, 12), kernel], { kernel_shape: [2, 2], strides: [2, 2] })
+  const [q, scale, zero] = net.nodes_('DynamicQuantizeLinear', [net.conv(x, 12, 11)], {}, 3)
+  const scales = net.node('Unsqueeze', [scale, net.ints([0])])
+  const dequantised = net.node('DequantizeLinear', [q, scales, net.node('Unsqueeze', [zero, net.ints([0])])])
+  const one = net.node('QuantizeLinear', [
+    net.convRelu(x, 12, 13),
+    net.weight([1], 0, 0.02),
+    net.constant({ dtype: 'uint8', shape: [1], data: Uint8Array.of(3) }),
+  ])
+  const outputs = [whole, unpooled, net.head(padded, 10), net.head(cropped, 6), up, dequantised, turned, vector]
+  return net.model(...outputs, net.head(net.node('DequantizeLinear', [one, net.scalar(0.02)]), 13))
+}
+
 export const OPSETS: readonly Architecture[] = [
   { name: 'attributes of opset 9', shape: PICTURE, build: attributes, units: [7, 5, 5, 6, 3, 8], opset: 9 },
   { name: 'sizes that are computed', shape: PICTURE, build: computedSizes, units: [6, 5, 6, 5], frozen: [] },
@@ -268,6 +327,22 @@ export const OPSETS: readonly Architecture[] = [
   },
   { name: 'reshapes', shape: PICTURE, build: reshapes, units: [4, 10, 6, 9] },
   { name: 'a table of words', shape: PICTURE, build: words, units: [10, 14], opset: 13 },
+  {
+    name: 'operators of opset 11',
+    shape: PICTURE,
+    build: opset11,
+    units: [4, 4, 7],
+    opset: 11,
+    frozen: ['ReduceMean', 'Softmax', 'Squeeze'],
+  },
+  {
+    name: 'operators of opset 18',
+    shape: PICTURE,
+    build: opset18,
+    units: [4, 7, 13],
+    opset: 18,
+    frozen: ['ConvTranspose', 'DynamicQuantizeLinear', 'Gemm', 'GroupNormalization', 'MatMul', 'MaxPool', 'Pad'],
+  },
   { name: 'operators of opset 21', shape: PICTURE, build: norms, units: [6, 5], opset: 21 },
   { name: 'quantised weights', shape: PICTURE, build: quantised, units: [12, 10] },
   { name: 'narrow and wide weights', shape: PICTURE, build: halves, units: [12, 10] },

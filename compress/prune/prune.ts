@@ -12,7 +12,7 @@ import { reestimated } from './batch-norm.ts'
 import { withBiases } from './biases.ts'
 import { costByContraction, costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
-import { indicesFor } from './effort.ts'
+import { samplesFor } from './effort.ts'
 import { analyse } from './groups/analyse.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
 import { type Kind, keptOfKinds, kindsOf } from './kinds.ts'
@@ -128,7 +128,7 @@ export async function prune(
   const target = budget.kind === 'cost' ? budget.remain : budget.remain * costOfKept(new Map())
   const readers = groups.flatMap((group) => group.readers.map(({ contraction }) => contraction))
   const { macs } = costOf(analysis)
-  const indices = indicesFor(analysis, readers, samples.count, { macs, budget: STATISTICS_MACS, seed })
+  const [indices] = samplesFor(analysis, [readers], samples.count, STATISTICS_MACS / macs, seed)
   const statistics = await statisticsOf(analysis, [...new Set(readers)], samples, execute, { ...calls, indices })
   const net: Net = { analysis, groups, layers, statistics, samples, execute }
   const everything = Array.from({ length: samples.count }, (_, i) => i)
@@ -276,7 +276,7 @@ async function sensitivitiesOf(
 
 /** The weights of the layers that stay, by the method asked for. */
 async function refittedNet(net: Net, kept: Kept, options: PruneOptions): Promise<RefittedNet> {
-  const { analysis, layers, samples, execute } = net
+  const { analysis, layers, statistics, samples, execute } = net
   const { method = 'default', refit = true, synthetic = false, signal, onProgress } = options
   const calls = { signal, onProgress, macs: costOf(analysis).macs, seed: options.seed ?? 0 }
   if (method === 'paper') {
@@ -284,7 +284,7 @@ async function refittedNet(net: Net, kept: Kept, options: PruneOptions): Promise
     return { values, fidelity: new Map() }
   }
   if (!refit) return { values: maskedNet(analysis, kept, layers), fidelity: new Map() }
-  const refitted = await refitNet(analysis, kept, layers, samples, execute, calls)
+  const refitted = await refitNet(analysis, kept, layers, statistics, samples, execute, calls)
   if (synthetic || samples.count < 2) return refitted
   return { ...refitted, values: await betterNorms(net, refitted.values, calls) }
 }

@@ -12,7 +12,7 @@
  * for new statistics of a BatchNormalization, which exporters fold away.
  */
 
-import type { CrossStatistics, InputStatistics } from './statistics.ts'
+import type { CrossMoments, CrossStatistics, InputStatistics } from './statistics.ts'
 import { factorOf, principal, solveRows } from './symmetric.ts'
 import type { WeightLayout } from './weights.ts'
 
@@ -56,9 +56,10 @@ export function correctedBias(
  *
  * @param covariance of ũ, centred, `[size, size]`
  * @param cross of t with ũ, centred, `[rows, size]`
- * @param weights W, `[rows, size]`
+ * @param weights W, `[rows, size]`: towards what the ridge draws
  * @param kept S
  * @param name of the layer, for the error
+ * @param share λ as a share of the mean of the diagonal
  * @returns `[rows, size]`, zero outside S
  * @throws HardpackError `INVALID_INPUT` for a singular Gram matrix.
  */
@@ -68,13 +69,15 @@ export function ridge(
   weights: Float64Array,
   kept: readonly number[],
   name: string,
+  share = RIDGE,
 ): Float64Array {
   const size = Math.sqrt(covariance.length)
   const count = kept.length
   const rows = weights.length / size
   let trace = 0
   for (let i = 0; i < size; i++) trace += covariance[i * (size + 1)]
-  const lambda = (RIDGE * trace) / size
+  const lambda = (share * trace) / size
+  if (trace === 0) return onlyColumns(weights, size, kept)
   const gram = principal(covariance, size, kept)
   for (let i = 0; i < count; i++) gram[i * (count + 1)] += lambda
   const wanted = new Float64Array(rows * count)
@@ -90,6 +93,13 @@ export function ridge(
     for (let i = 0; i < count; i++) fitted[row * size + kept[i]] = wanted[row * count + i]
   }
   return fitted
+}
+
+/** `[rows, size]` with zeros outside some columns. */
+function onlyColumns(weights: Float64Array, size: number, kept: readonly number[]): Float64Array {
+  const left = new Float64Array(weights.length)
+  for (let row = 0; row < weights.length; row += size) for (const i of kept) left[row + i] = weights[row + i]
+  return left
 }
 
 /** a bᵀ subtracted from `[a.length, b.length]`. */
@@ -143,31 +153,63 @@ export function fullRefit(
   return { weights: fitted, bias: correctedBias(layout, bias, { weights, mean }, { weights: fitted, mean }) }
 }
 
+/** What the sequential refit of a layer is fitted to, one convolution group at a time. */
+function problemsOf({ layout, weights }: Layer, { mean, gram, targetMean, cross }: CrossStatistics) {
+  const { groups, columns, rowsOfOutput } = layout
+  return Array.from({ length: groups }, (_, g) => {
+    const own = ofGroup(mean, groups, g)
+    const centred = lessOuter(ofGroup(cross, groups, g), ofGroup(targetMean, groups, g), own)
+    return {
+      covariance: lessOuter(ofGroup(gram, groups, g), own, own),
+      cross: rowsOfOutput > 1 ? times(ofGroup(weights, groups, g), centred, columns) : centred,
+    }
+  })
+}
+
+/** E‖t − W' ũ‖² less E‖t‖², centred, of one convolution group. */
+function errorOf(
+  { covariance, cross }: { covariance: Float64Array; cross: Float64Array },
+  fitted: Float64Array,
+): number {
+  const given = times(fitted, covariance, Math.sqrt(covariance.length))
+  return fitted.reduce((sum, weight, i) => sum + weight * (given[i] - 2 * cross[i]), 0)
+}
+
+/** Ridges that are tried, as shares of the mean of the diagonal. */
+const RIDGES = [RIDGE, 3e-2, 0.3]
+
 /**
- * The sequential refit, on what the layer reads in the net pruned so far.
+ * The sequential refit, on what the layer reads in the net pruned so far. Its ridge is the one that does best on the half of the
+ * samples that it was not fitted on: a layer far from its target would else learn the noise of the samples.
  *
- * @param statistics moments of ũ and t; t is the layer's output, or for a layout of channels only its input
+ * @param moments of ũ and t; t is the layer's output, or for a layout of channels only its input
+ * @param prior towards what weights the ridge draws: those of the full refit, or the layer's own
  * @param added what is still added to the layer's output behind t, where t is without the bias
  */
 export function sequentialRefit(
-  { name, layout, weights, bias }: Layer,
-  statistics: CrossStatistics,
+  layer: Layer,
+  { whole, halves }: CrossMoments,
   kept: KeptColumns,
+  prior: Float64Array,
   added?: ArrayLike<number>,
 ): Refit {
+  const { name, layout, weights, bias } = layer
   const { groups, rows, columns, rowsOfOutput } = layout
-  const fitted = new Float64Array(weights.length)
-  const channelsOnly = rowsOfOutput > 1
-  for (let g = 0; g < groups; g++) {
-    const mean = ofGroup(statistics.mean, groups, g)
-    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
-    const cross = lessOuter(ofGroup(statistics.cross, groups, g), ofGroup(statistics.targetMean, groups, g), mean)
-    const own = ofGroup(weights, groups, g)
-    const wanted = channelsOnly ? times(own, cross, columns) : cross
-    fitted.set(ridge(covariance, wanted, own, kept[g], name), g * own.length)
+  const fitTo = (statistics: CrossStatistics, share: number): Float64Array[] =>
+    problemsOf(layer, statistics).map(({ covariance, cross }, g) =>
+      ridge(covariance, cross, ofGroup(prior, groups, g), kept[g], name, share),
+    )
+  const lossOf = (share: number): number => {
+    if (!halves) return share
+    const fitted = fitTo(halves[0], share)
+    return problemsOf(layer, halves[1]).reduce((sum, problem, g) => sum + errorOf(problem, fitted[g]), 0)
   }
-  const { mean, targetMean } = statistics
-  if (channelsOnly) {
+  const losses = RIDGES.map(lossOf)
+  const fitted = new Float64Array(weights.length)
+  const best = RIDGES[losses.indexOf(Math.min(...losses))]
+  for (const [g, part] of fitTo(whole, best).entries()) fitted.set(part, g * part.length)
+  const { mean, targetMean } = whole
+  if (rowsOfOutput > 1) {
     return {
       weights: fitted,
       bias: correctedBias(layout, bias, { weights, mean: targetMean }, { weights: fitted, mean }),
@@ -183,33 +225,22 @@ export function sequentialRefit(
  *
  * @returns 0 to 1; `undefined` for a layout of channels only, where the target's power is not known
  */
-export function fidelityOf({ layout }: Layer, statistics: CrossStatistics, refit: Refit): number | undefined {
-  const { groups, rows, columns, rowsOfOutput } = layout
+export function fidelityOf(layer: Layer, statistics: CrossStatistics, { weights }: Refit): number | undefined {
+  const { groups, rowsOfOutput } = layer.layout
   if (rowsOfOutput > 1) return undefined
-  let [error, power] = [0, 0]
-  for (let g = 0; g < groups; g++) {
-    const mean = ofGroup(statistics.mean, groups, g)
-    const targetMean = ofGroup(statistics.targetMean, groups, g)
-    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
-    const cross = lessOuter(ofGroup(statistics.cross, groups, g), targetMean, mean)
-    const fitted = ofGroup(refit.weights, groups, g)
-    const given = times(fitted, covariance, columns)
-    for (let i = 0; i < fitted.length; i++) error += fitted[i] * (given[i] - 2 * cross[i])
-    const targetPower = ofGroup(statistics.targetPower, groups, g)
-    for (let row = 0; row < rows; row++) power += targetPower[row] - targetMean[row] ** 2
-  }
+  const { targetPower, targetMean } = statistics
+  const power = targetPower.reduce((sum, square, i) => sum + square - targetMean[i] ** 2, 0)
+  const problems = problemsOf(layer, statistics)
+  const error = problems.reduce((sum, problem, g) => sum + errorOf(problem, ofGroup(weights, groups, g)), 0)
   return power > 0 ? Math.max(0, Math.min(1, -error / power)) : 1
 }
 
 /** Without a refit: columns that are not kept become zero. */
 export function masked({ layout, weights, bias }: Layer, kept: KeptColumns): Refit {
-  const { groups, rows, columns } = layout
   const left = new Float64Array(weights.length)
-  for (let g = 0; g < groups; g++) {
-    for (let row = 0; row < rows; row++) {
-      const from = (g * rows + row) * columns
-      for (const column of kept[g]) left[from + column] = weights[from + column]
-    }
+  for (const [g, columns] of kept.entries()) {
+    const own = ofGroup(weights, layout.groups, g)
+    left.set(onlyColumns(own, layout.columns, columns), g * own.length)
   }
   return { weights: left, bias }
 }

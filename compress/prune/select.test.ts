@@ -207,7 +207,7 @@ function crossOf(columns: Float64Array, seen: Float64Array, added: Float64Array)
       for (let i = 0; i < SIZE; i++) cross[row * SIZE + i] += (t * seen[n * SIZE + i]) / SAMPLES
     }
   }
-  return { rows: SAMPLES, taps: TAPS, size: SIZE, mean, gram, targets: ROWS, targetMean, targetPower, cross }
+  return { whole: { rows: SAMPLES, taps: TAPS, size: SIZE, mean, gram, targetMean, targetPower, cross } }
 }
 
 test('on what the layer reads in the pruned net, the sequential refit loses less than the full one', () => {
@@ -217,7 +217,7 @@ test('on what the layer reads in the pruned net, the sequential refit loses less
   const kept = keptColumnsOf([0, 1, 4])
   const { mean, gram } = momentsOf(columns)
   const before = fullRefit(layer, { rows: SAMPLES, taps: TAPS, size: SIZE, mean, gram }, [kept])
-  const after = sequentialRefit(layer, crossOf(columns, seen, bias), [kept])
+  const after = sequentialRefit(layer, crossOf(columns, seen, bias), [kept], weights)
   const error = errorOf(columns, seen, after.weights, after.bias)
   assert.ok(error < 0.8 * errorOf(columns, seen, before.weights, before.bias))
   for (const at of kept) {
@@ -227,7 +227,7 @@ test('on what the layer reads in the pruned net, the sequential refit loses less
       assert.ok(errorOf(columns, seen, other, after.bias) > error)
     }
   }
-  const unbiased = sequentialRefit(layer, crossOf(columns, seen, new Float64Array(ROWS)), [kept], bias)
+  const unbiased = sequentialRefit(layer, crossOf(columns, seen, new Float64Array(ROWS)), [kept], weights, bias)
   near(unbiased.weights, after.weights)
   near(unbiased.bias, after.bias)
 })
@@ -237,7 +237,7 @@ test('where nothing has changed yet, both refits are the same', () => {
   const { mean, gram } = momentsOf(columns)
   const kept = keptColumnsOf([1, 2])
   const full = fullRefit(layer, { rows: SAMPLES, taps: TAPS, size: SIZE, mean, gram }, [kept])
-  const sequential = sequentialRefit(layer, crossOf(columns, columns, bias), [kept])
+  const sequential = sequentialRefit(layer, crossOf(columns, columns, bias), [kept], weights)
   near(sequential.weights, full.weights)
   near(sequential.bias, full.bias)
 })
@@ -264,7 +264,7 @@ test('for channels only, kernels move with the channels that stand in for them',
     targetPower: mean,
     cross: gram,
   }
-  for (const refit of [fullRefit(own, moments, [[0]]), sequentialRefit(own, moments, [[0]])]) {
+  for (const refit of [fullRefit(own, moments, [[0]]), sequentialRefit(own, { whole: moments }, [[0]], own.weights)]) {
     near(refit.weights, [5, 0, 11, 0, 17, 0, 23, 0], 0.05)
     near(refit.bias, own.bias, 0.1)
   }

@@ -7,15 +7,15 @@
 
 import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { indexGraph, type Model, makeNode } from '../../sdk/onnx/index.ts'
-import { indicesFor } from './effort.ts'
+import { samplesFor } from './effort.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
-import { fidelityOf, masked, sequentialRefit } from './refit.ts'
-import { type Aim, crossStatisticsOf } from './statistics.ts'
+import { fidelityOf, fullRefit, masked, sequentialRefit } from './refit.ts'
+import { type Aim, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Contraction, Execute, Kept, Samples } from './types.ts'
 
 /** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
-const REFIT_MACS = 1e12
+const REFIT_MACS = 2.5e12
 
 export interface SequentialOptions extends CallOptions {
   /** Of one sample. */
@@ -37,6 +37,7 @@ export async function refitNet(
   analysis: Analysis,
   kept: Kept,
   layers: ReadonlyMap<string, PrunableLayer>,
+  statistics: ReadonlyMap<string, InputStatistics>,
   samples: Samples,
   execute: Execute,
   { signal, onProgress, macs, seed }: SequentialOptions,
@@ -51,25 +52,29 @@ export async function refitNet(
   const total = pending.length
   let done = 0
   const order = [...waves(model, pending, ({ contraction }) => contraction)]
+  const passes = order.map(({ wave }) => wave.map(({ contraction }) => contraction))
   // Both nets run, each half way on the average.
-  const effort = { macs, budget: REFIT_MACS / order.length, seed }
-  for (const { wave, waiting } of order) {
+  const indices = samplesFor(analysis, passes, samples.count, REFIT_MACS / macs, seed)
+  for (const [pass, { wave, waiting }] of order.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
     done += wave.length
     const both = beside(model, values)
     const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting))
-    const contractions = wave.map(({ contraction }) => contraction)
-    const indices = indicesFor(analysis, contractions, samples.count, effort)
-    const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, { signal, indices })
+    const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
+      signal,
+      indices: indices[pass],
+    })
     for (const [i, layer] of wave.entries()) {
-      const statistics = moments.get(layer.name)
-      if (!statistics) continue
+      const cross = moments.get(layer.name)
+      if (!cross) continue
       const own = keptColumns(groups, layer, kept)
       const added = aims[i].biased ? undefined : layer.bias
-      const refit = sequentialRefit(layer, statistics, own, added)
+      const before = statistics.get(layer.name)
+      const prior = before ? fullRefit(layer, before, own).weights : layer.weights
+      const refit = sequentialRefit(layer, cross, own, prior, added)
       for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
-      const share = fidelityOf(layer, statistics, refit)
+      const share = fidelityOf(layer, cross.whole, refit)
       if (share !== undefined) fidelity.set(layer.name, share)
     }
   }

@@ -37,14 +37,18 @@ export interface InputStatistics {
 
 /** With what the layer ought to give there, t. */
 export interface CrossStatistics extends InputStatistics {
-  /** Numbers in a target of one group. */
-  readonly targets: number
   /** E[t], `[groups, targets]`. */
   readonly targetMean: Float64Array
   /** E[t²], `[groups, targets]`. */
   readonly targetPower: Float64Array
   /** E[t uᵀ], `[groups, targets, d]`. */
   readonly cross: Float64Array
+}
+
+/** Of all samples and, where there are several batches, of two halves of them. */
+export interface CrossMoments {
+  readonly whole: CrossStatistics
+  readonly halves?: readonly [CrossStatistics, CrossStatistics]
 }
 
 /** Above so many numbers in a column, channels are compared and not taps. */
@@ -343,7 +347,7 @@ export async function crossStatisticsOf(
   samples: Samples,
   execute: Execute,
   options: CallOptions & { readonly indices?: readonly number[] } = {},
-): Promise<ReadonlyMap<string, CrossStatistics>> {
+): Promise<ReadonlyMap<string, CrossMoments>> {
   const count = options.indices?.length ?? samples.count
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'statistics' })
   const pending = aims.map(({ contraction, input, target }) => {
@@ -360,36 +364,55 @@ export async function crossStatisticsOf(
   })
   const wanted = pending.flatMap(({ gram, sum, cross, targetSum, power }) => [gram, sum, cross, targetSum, power])
   const both = withFragment(model, fragment, [...wanted, ...pending.map((one) => one.count)])
-  const totals = new Accumulator()
+  // Two halves, so that what is fitted on one can be tried on the other.
+  const halves = [0, 1].map(() => ({ totals: new Accumulator(), rows: new Map<string, number>() }))
   const unfoldings = pending.map(({ unfolding }) => unfolding)
-  for await (const { outputs } of runOver(both, samples, execute, {
-    ...options,
-    stage: 'refit',
-    batch: batchOf(unfoldings, count),
-  })) {
+  const batch = Math.min(batchOf(unfoldings, count), Math.ceil(count / 2))
+  let turn = 0
+  for await (const { outputs } of runOver(both, samples, execute, { ...options, stage: 'refit', batch })) {
+    const { totals, rows } = halves[turn++ % 2]
     for (const name of wanted) totals.add(name, outputs[name])
-    for (const one of pending) one.rows += Number(outputs[one.count].data[2])
+    for (const { count: name } of pending) rows.set(name, (rows.get(name) ?? 0) + Number(outputs[name].data[2]))
   }
   return new Map(
-    pending.map(({ unfolding, gram, sum, cross, targetSum, power, rows }): [string, CrossStatistics] => {
+    pending.map(({ unfolding, gram, sum, cross, targetSum, power, count: counted }): [string, CrossMoments] => {
       const { contraction, taps, size } = unfolding
-      const targetMean = totals.mean(targetSum, rows)
-      return [
-        contraction.output,
-        {
-          rows,
+      const [first, second] = halves.map(({ totals, rows }): CrossStatistics => {
+        const own = rows.get(counted) ?? 0
+        return {
+          rows: own,
           taps,
           size,
-          mean: totals.mean(sum, rows),
-          gram: totals.mean(gram, rows),
-          targets: targetMean.length / contraction.groups,
-          targetMean,
-          targetPower: totals.mean(power, rows),
-          cross: totals.mean(cross, rows),
-        },
+          mean: totals.mean(sum, own),
+          gram: totals.mean(gram, own),
+          targetMean: totals.mean(targetSum, own),
+          targetPower: totals.mean(power, own),
+          cross: totals.mean(cross, own),
+        }
+      })
+      return [
+        contraction.output,
+        second.rows > 0 ? { whole: joined(first, second), halves: [first, second] } : { whole: first },
       ]
     }),
   )
+}
+
+/** The moments of both of two sets of columns. */
+export function joined(a: CrossStatistics, b: CrossStatistics): CrossStatistics {
+  const rows = a.rows + b.rows
+  const both = (x: Float64Array, y: Float64Array): Float64Array =>
+    x.map((value, i) => (value * a.rows + y[i] * b.rows) / rows)
+  return {
+    rows,
+    taps: a.taps,
+    size: a.size,
+    mean: both(a.mean, b.mean),
+    gram: both(a.gram, b.gram),
+    targetMean: both(a.targetMean, b.targetMean),
+    targetPower: both(a.targetPower, b.targetPower),
+    cross: both(a.cross, b.cross),
+  }
 }
 
 /**

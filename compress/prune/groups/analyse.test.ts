@@ -13,7 +13,7 @@ import {
 import { Net } from '../net.fixture.ts'
 import { observeValues } from '../observe.ts'
 import { execute, randomSamples } from '../ort.fixture.ts'
-import type { Analysis, Places } from '../types.ts'
+import type { Analysis, Observed, Places } from '../types.ts'
 import { analyse } from './analyse.ts'
 
 async function analysisOf(model: Model, shape: readonly number[]): Promise<Analysis> {
@@ -186,4 +186,47 @@ test('a value whose shape nobody saw stays as it is', async () => {
   const { groups, frozen } = analyse(model, observed)
   assert.deepEqual(groups, [])
   assert.equal(frozen[0].reason, 'its shape is not known')
+})
+
+test('a model of which nothing was seen has no groups', async () => {
+  const net = new Net([3, 4, 4])
+  const { groups } = analyse(net.model(net.head(net.relu(net.conv(net.input, 3, 4)), 4)), new Map())
+  assert.deepEqual(groups, [])
+})
+
+test('a shape that is not what the operator makes: both stay whole', async () => {
+  const net = new Net([3, 4, 4])
+  const y = net.relu(net.conv(net.input, 3, 4))
+  const model = net.model(net.head(y, 4))
+  const observed = await observeValues(model, randomSamples([3, 4, 4]), execute)
+  observed.set(y, { dtype: 'float32', shape: [2, 5, 4, 4] })
+  assert.deepEqual(analyse(model, observed).groups, [])
+})
+
+test('a bias that is added behind a convolution, and what is no bias', async () => {
+  const net = new Net([3, 4, 4])
+  const bare = () => net.conv(net.input, 3, 4, 3, { bias: false })
+  const biased = net.add(bare(), net.weight([1, 4, 1, 1]))
+  const map = net.add(bare(), net.weight([4, 4, 4]))
+  const rows = net.add(bare(), net.weight([4]))
+  const twice = bare()
+  const others = net.add(net.add(twice, net.weight([4, 1, 1])), net.relu(twice))
+  const multiplied = net.mul(bare(), net.weight([4, 1, 1]))
+  const sum = net.add(net.add(bare(), multiplied), net.add(net.add(biased, map), net.add(rows, others)))
+  const { contractions } = await analysisOf(net.model(net.head(sum, 4)), [3, 4, 4])
+  const biases = contractions.map(({ bias }) => bias !== undefined)
+  assert.deepEqual(biases, [true, false, false, false, false, false, true])
+})
+
+test('operators of other domains are not understood, whatever they are called', async () => {
+  const net = new Net([3, 4, 4])
+  const x = net.conv(net.input, 3, 4)
+  const y = net.node('Relu', [x], {}, 'local')
+  const model = net.model(net.head(y, 4))
+  const observed = new Map<string, Observed>([
+    ['x', { dtype: 'float32', shape: [2, 3, 4, 4] }],
+    ...[x, y].map((name): [string, Observed] => [name, { dtype: 'float32', shape: [2, 4, 4, 4] }]),
+  ])
+  const { frozen } = analyse(model, observed)
+  assert.deepEqual([frozen[0].op, frozen[0].reason, frozen[0].channels], ['Relu', 'the operator is not understood', 4])
 })

@@ -134,7 +134,8 @@ async function sumsOf(
     rows += count
     for (const name of names) {
       const { shape, data } = outputs[name]
-      const total = (values[name] ??= new Float64Array(elementCount(shape)))
+      values[name] ??= new Float64Array(elementCount(shape))
+      const total = values[name]
       for (let i = 0; i < total.length; i++) total[i] += data[i] as number
     }
   }

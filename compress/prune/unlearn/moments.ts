@@ -1,6 +1,6 @@
 /** Moments of two sets of samples as those of one, and with other targets. */
 
-import type { CrossStatistics } from '../statistics.ts'
+import type { CrossMoments, CrossStatistics } from '../statistics.ts'
 
 /** The moments of a mixture: what `b` has counts `weight` times what `a` has. */
 export function mixed(a: CrossStatistics, b: CrossStatistics, weight: number): CrossStatistics {
@@ -26,4 +26,15 @@ export function lowered(moments: CrossStatistics, v: Float64Array, gamma: number
     targetPower: targetPower.map((value, i) => value - 2 * gamma * v[i] * targetMean[i] + (gamma * v[i]) ** 2),
     cross: cross.map((value, i) => value - gamma * v[Math.floor(i / mean.length)] * mean[i % mean.length]),
   }
+}
+
+/** Two moments made one, of all samples and of each half of them. */
+export function mixedMoments(
+  a: CrossMoments,
+  b: CrossMoments,
+  mix: (a: CrossStatistics, b: CrossStatistics) => CrossStatistics,
+): CrossMoments {
+  const whole = mix(a.whole, b.whole)
+  if (!a.halves || !b.halves) return { whole }
+  return { whole, halves: [mix(a.halves[0], b.halves[0]), mix(a.halves[1], b.halves[1])] }
 }

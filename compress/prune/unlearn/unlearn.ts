@@ -20,11 +20,11 @@ import { beside, downstream, waves } from '../parts.ts'
 import { analysed } from '../prune.ts'
 import { type Refit, sequentialRefit } from '../refit.ts'
 import { aimOf, endingOf } from '../sequential.ts'
-import { type CrossStatistics, crossStatisticsOf, type InputStatistics, statisticsOf } from '../statistics.ts'
+import { type CrossMoments, crossStatisticsOf, type InputStatistics, statisticsOf } from '../statistics.ts'
 import type { Analysis, Execute, Samples } from '../types.ts'
 import { withInitializers } from '../weights.ts'
 import { appendForgetting, type Direction, directionsOf, FORGET_WEIGHT } from './direction.ts'
-import { lowered, mixed } from './moments.ts'
+import { lowered, mixed, mixedMoments } from './moments.ts'
 import { countOf, logitsOf, type Predictions, predictionsOf, shareDiffering } from './predictions.ts'
 import { columnsOfTop, componentShares, editedColumns, editedComponents, inputScores } from './scores.ts'
 
@@ -71,6 +71,8 @@ const TARGET = 0.02
 const EDITED = 0.05
 /** γ as a multiple of the mean margin of samples to retain. */
 const MARGINS = [0, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6]
+/** Another γ at which the refit is computed. */
+const FAR = 2
 /** Shares of components that are tried without samples to retain. */
 const SHARES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5]
 /** The share of samples that judges. */
@@ -233,15 +235,15 @@ async function refittedEdits(plan: Refitting): Promise<Candidates> {
     const statistics = await waveStatistics(plan, wave, values, waiting, directions)
     const refits = wave.map((layer) => {
       const { retain, forget, biased } = statistics(layer.name)
-      const scores = inputScores(layer, forget, retain)
+      const scores = inputScores(layer, forget.whole, retain.whole)
       const top = columnsOfTop(layer, scores, EDITED)
       columns.set(layer.name, top)
       const { kept, weights } = editedColumns(layer, top, edit)
       const added = biased ? undefined : layer.bias
       const { direction } = directions.get(layer.name) as Direction
       return (gamma: number): Refit => {
-        const aimed = mixed(retain, lowered(forget, direction, gamma), FORGET_WEIGHT)
-        return sequentialRefit({ ...layer, weights }, aimed, [kept], added)
+        const aimed = mixedMoments(retain, forget, (a, b) => mixed(a, lowered(b, direction, gamma), FORGET_WEIGHT))
+        return sequentialRefit(layer, aimed, [kept], weights, added)
       }
     })
     const refitted = refits.map((refit) => refit(0))
@@ -251,10 +253,11 @@ async function refittedEdits(plan: Refitting): Promise<Candidates> {
       }
       continue
     }
-    // A refit is affine in γ, so two say all.
-    const further = refits.map((refit) => refit(1))
+    // For one ridge a refit is affine in γ, so two say all.
+    const far = FAR * margin
+    const further = refits.map((refit) => refit(far))
     last = (gamma) =>
-      new Map(wave.flatMap((layer, i) => tensorsOfRefit(layer, between(refitted[i], further[i], gamma))))
+      new Map(wave.flatMap((layer, i) => tensorsOfRefit(layer, between(refitted[i], further[i], gamma / far))))
   }
   onProgress?.({ stage: 'refit', done: order.length, total: order.length })
   return {
@@ -273,7 +276,7 @@ async function waveStatistics(
   values: ReadonlyMap<string, Tensor>,
   waiting: ReadonlySet<string>,
   directions: ReadonlyMap<string, Direction>,
-): Promise<(name: string) => { retain: CrossStatistics; forget: CrossStatistics; biased: boolean }> {
+): Promise<(name: string) => { retain: CrossMoments; forget: CrossMoments; biased: boolean }> {
   const { analysis, execute, calls, logits, chosen } = plan
   const { signal } = calls
   const both = beside(analysis.model, values)
@@ -289,15 +292,15 @@ async function waveStatistics(
   })
   const forget = await crossStatisticsOf(analysis, both.model, forgetting, plan.forget, execute, options(plan.fitted))
   return (name) => ({
-    retain: retain.get(name) as CrossStatistics,
-    forget: forget.get(name) as CrossStatistics,
+    retain: retain.get(name) as CrossMoments,
+    forget: forget.get(name) as CrossMoments,
     biased: aims.find(({ contraction }) => contraction.output === name)?.biased ?? true,
   })
 }
 
-function between(a: Refit, b: Refit, gamma: number): Refit {
+function between(a: Refit, b: Refit, share: number): Refit {
   const mix = (from: Float64Array, to: Float64Array): Float64Array =>
-    from.map((value, i) => value + gamma * (to[i] - value))
+    from.map((value, i) => value + share * (to[i] - value))
   return { weights: mix(a.weights, b.weights), bias: mix(a.bias, b.bias) }
 }
 

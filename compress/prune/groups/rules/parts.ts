@@ -2,7 +2,6 @@
 
 import type { Axis } from '../atoms.ts'
 import type { Reading, Rule } from '../reading.ts'
-import type { Cut } from '../structure.ts'
 
 /** The opset from which on `Split` takes the sizes as an input. */
 const SPLIT_AS_INPUT = 13
@@ -177,17 +176,25 @@ export const gather: Rule = (node) => {
   return undefined
 }
 
-/** Sizes along axes of channels, where an operator is told them. */
+/**
+ * Sizes along the last axes, where an operator is told them: those of channels follow a cut, others cannot.
+ *
+ * @param input the sizes
+ */
 function followSizes(node: Reading, input: number, axes: readonly Axis[]): void {
+  const told = node.integers(input)
+  const skipped = axes.length - node.shape(input)[0]
+  for (const [i, axis] of axes.entries()) {
+    if (!axis) node.freezeLengths(input, i - skipped)
+    else if (!told) node.freeze(axis, 'its shape is not known')
+  }
   const [output] = node.node.output
-  const told = node.integers(input) ?? []
-  const skipped = axes.length - told.length
-  node.edit((cut: Cut) => {
-    const changed = axes.flatMap((axis, i): [number, number][] =>
-      axis && i >= skipped && told[i - skipped] !== 1 && cut.changed(axis, ...node.lengths(input, i - skipped))
-        ? [[i - skipped, cut.kept(axis).length]]
-        : [],
-    )
+  node.edit((cut) => {
+    const changed = axes.flatMap((axis, i): [number, number][] => {
+      const follows = axis && i >= skipped && told?.[i - skipped] !== 1
+      const lengths = node.lengths(input, i - skipped)
+      return follows && cut.changed(axis, ...lengths) ? [[i - skipped, cut.kept(axis).length]] : []
+    })
     if (changed.length > 0) cut.setIntegers(cut.node(output), input, new Map(changed))
   })
 }
@@ -199,19 +206,9 @@ export const expand: Rule = (node) => {
     const at = i - (to.length - from.length)
     return from[at] === size ? node.axes(0)[at] : null
   })
-  freezeNumbers(node, 1, axes)
   node.give(axes)
   followSizes(node, 1, axes)
   return undefined
-}
-
-/** Lengths of channels that are a size along an axis which cannot follow. */
-function freezeNumbers(node: Reading, input: number, axes: readonly Axis[]): void {
-  const skipped = axes.length - node.shape(input)[0]
-  for (const [i, axis] of axes.entries()) {
-    if (axis || i < skipped) continue
-    node.freezeLengths(input, i - skipped)
-  }
 }
 
 export const tile: Rule = (node) => {
@@ -231,7 +228,6 @@ export const resize: Rule = (node) => {
   const listed = node.ints('axes')
   for (const at of listed?.map((axis) => node.axisOf(axis)) ?? []) node.freeze(axes[at], 'channels are resized')
   const sizes = node.node.opType === 'Resize' && node.has(3) && !listed
-  if (sizes) freezeNumbers(node, 3, axes)
   node.give(axes)
   if (sizes) followSizes(node, 3, axes)
   return undefined
