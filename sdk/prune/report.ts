@@ -160,7 +160,7 @@ function frozen({ frozen: all, cost }: FilePruneReport): Markup | false {
   if (all.length === 0) return false
   return html`<section>
 <h2>What could not be touched</h2>
-<p class="soft">Nodes that are not understood well enough keep the channels that they read or write. MACs are of the layers that could have been narrower; one layer may stand behind several nodes.</p>
+<p class="soft">These keep the channels that they read or write: outputs of the model, and nodes that are not understood well enough. MACs are of the layers that could have been narrower; one layer may stand behind several nodes.</p>
 <div class="scroll"><table><thead><tr><th>node</th><th></th><th>why</th><th class="n">channels</th><th class="n">MACs</th><th class="n">of all</th></tr></thead>
 <tbody>${all.map(
     ({ op, node, reason, channels, macs }) =>

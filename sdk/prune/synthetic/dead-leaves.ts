@@ -16,6 +16,10 @@ const SMOOTH_BELOW = 128
 /** When less than this share of a picture is bare, the ground shows. */
 const BARE = 0.002
 
+/** Contrasts, and the deviation of brightness: photographs are not all exposed alike. */
+const CONTRAST = [0.3, 1.1] as const
+const BRIGHTNESS = 40
+
 interface Leaf {
   readonly x: number
   readonly y: number
@@ -57,6 +61,9 @@ export function deadLeaves(
   }
   const ground = colourOf(channels, random)
   for (const [i, isCovered] of covered.entries()) if (!isCovered) values.set(ground, i * channels)
+  const contrast = CONTRAST[0] + (CONTRAST[1] - CONTRAST[0]) * random.uniform()
+  const light = 127.5 + BRIGHTNESS * normal(random)
+  for (const [i, value] of values.entries()) values[i] = light + contrast * (value - 127.5)
   return { ...size, data: averaged(values, size, fine) }
 }
 
