@@ -8,10 +8,20 @@ import type { Analysis, Cost, Kept } from './types.ts'
 /** Types of shapes, axes and indices, which are no parameters unless they are dequantised. */
 const INTEGERS = new Set<DType | undefined>(['int64', 'int32', 'bool'])
 
-/** How many positions of an axis stay: some always, others with their unit. */
+/**
+ * How many positions of an axis stay: some always, others with their unit. Where each unit of a group has as many positions, the
+ * number of its units that stay says it.
+ */
 interface Size {
   readonly always: number
-  readonly units: Int32Array
+  readonly groups: readonly { readonly group: number; readonly each: number }[]
+  readonly units: readonly number[]
+}
+
+/** Which units stay, and how many of each group. */
+interface Staying {
+  readonly units: Uint8Array
+  readonly groups: Uint32Array
 }
 
 /** A product of sizes. */
@@ -37,8 +47,8 @@ const made = new WeakMap<Structure, Terms>()
  * costOf(analysis, kept).macs / costOf(analysis).macs // what remains
  */
 export function costOf(analysis: Analysis, kept: Kept = new Map()): Cost {
-  const stays = keptUnits(analysis, kept)
   const { macs, parameters } = termsOf(analysis)
+  const stays = stayingOf(analysis, kept)
   const sum = (terms: Iterable<Term>): number => {
     let total = 0
     for (const term of terms) total += productOf(term, stays)
@@ -55,15 +65,26 @@ export function costOf(analysis: Analysis, kept: Kept = new Map()): Cost {
  * costByContraction(analysis).get(analysis.contractions[0].output)
  */
 export function costByContraction(analysis: Analysis, kept: Kept = new Map()): Map<string, number> {
-  const stays = keptUnits(analysis, kept)
+  const stays = stayingOf(analysis, kept)
   return new Map(Array.from(termsOf(analysis).macs, ([output, term]) => [output, productOf(term, stays)]))
 }
 
-function productOf({ factor, sizes }: Term, stays: Uint8Array): number {
+function stayingOf(analysis: Analysis, kept: Kept): Staying {
+  const units = keptUnits(analysis, kept)
+  const groups = new Uint32Array(analysis.groups.length)
+  let unit = 0
+  for (const [group, { units: count }] of analysis.groups.entries()) {
+    for (const end = unit + count; unit < end; unit++) groups[group] += units[unit]
+  }
+  return { units, groups }
+}
+
+function productOf({ factor, sizes }: Term, stays: Staying): number {
   let product = factor
-  for (const { always, units } of sizes) {
+  for (const { always, groups, units } of sizes) {
     let size = always
-    for (const unit of units) size += stays[unit]
+    for (const { group, each } of groups) size += each * stays.groups[group]
+    for (const unit of units) size += stays.units[unit]
     product *= size
   }
   return product
@@ -73,24 +94,44 @@ function termsOf(analysis: Analysis): Terms {
   const known = made.get(analysis.structure)
   if (known) return known
   const { structure } = analysis
-  const macs = new Map(structure.work.map(({ output, sizes }) => [output, termOf(structure, sizes, structure.batch)]))
+  const macs = new Map(structure.work.map(({ output, sizes }) => [output, termOf(analysis, sizes, structure.batch)]))
   const terms = { macs, parameters: parametersOf(analysis) }
   made.set(structure, terms)
   return terms
 }
 
-function termOf({ unitOf }: Structure, sizes: readonly (number | Int32Array)[], batch: number): Term {
+function termOf(analysis: Analysis, sizes: readonly (number | Int32Array)[], batch: number): Term {
   let factor = 1 / batch
   const variable: Size[] = []
   for (const size of sizes) {
     if (typeof size === 'number') factor *= size
     else {
-      const units = Int32Array.from(size, (atom) => unitOf[atom]).filter((unit) => unit >= 0)
-      if (units.length === 0) factor *= size.length
-      else variable.push({ always: size.length - units.length, units })
+      const counted = sizeOf(analysis, size)
+      if (counted.always === size.length) factor *= size.length
+      else variable.push(counted)
     }
   }
   return { factor, sizes: variable }
+}
+
+function sizeOf({ groups, structure }: Analysis, axis: Int32Array): Size {
+  const positions = new Uint32Array(groups.reduce((sum, { units }) => sum + units, 0))
+  let always = 0
+  for (const atom of axis) {
+    const unit = structure.unitOf[atom]
+    if (unit < 0) always++
+    else positions[unit]++
+  }
+  const even: { group: number; each: number }[] = []
+  const units: number[] = []
+  let start = 0
+  for (const [group, { units: count }] of groups.entries()) {
+    const own = positions.subarray(start, start + count)
+    if (own[0] > 0 && own.every((each) => each === own[0])) even.push({ group, each: own[0] })
+    else for (const [i, each] of own.entries()) units.push(...new Array<number>(each).fill(start + i))
+    start += count
+  }
+  return { always, groups: even, units }
 }
 
 function parametersOf(analysis: Analysis): Term[] {
@@ -107,7 +148,7 @@ function parametersOf(analysis: Analysis): Term[] {
     const axes = structure.axes.get(tensor.name) ?? []
     return [
       termOf(
-        structure,
+        analysis,
         tensor.dims.map((size, i) => axes[i] ?? Number(size)),
         1,
       ),

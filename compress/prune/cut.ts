@@ -14,29 +14,34 @@ import type { Analysis, Kept, Observed } from './types.ts'
  * @throws HardpackError `INVALID_ARGUMENT` for a group that the analysis does not have, a unit that the group does not have, or
  *   a group of which nothing would stay.
  */
-export function keptUnits({ groups, structure }: Analysis, kept: Kept): Uint8Array {
-  const byName = new Map(groups.map((group) => [group.name, group]))
-  const stays = new Map<string, Uint8Array>()
-  for (const [name, units] of kept) {
-    const group = byName.get(name)
-    if (!group) {
-      throw new HardpackError('INVALID_ARGUMENT', `Kept units expected a group of the model, got "${name}".`, {
-        hint: 'Use the names of analysis.groups.',
-      })
+export function keptUnits({ groups }: Analysis, kept: Kept): Uint8Array {
+  const stays = new Uint8Array(groups.reduce((sum, { units }) => sum + units, 0)).fill(1)
+  let [start, known] = [0, 0]
+  for (const { name, units } of groups) {
+    const own = kept.get(name)
+    if (own) {
+      const wrong = own.find((unit) => !(Number.isInteger(unit) && unit >= 0 && unit < units))
+      if (wrong !== undefined || own.length === 0) {
+        throw new HardpackError(
+          'INVALID_ARGUMENT',
+          `Group "${name}" expected one or more units from 0 to ${units - 1}, got ${wrong ?? 'none'}.`,
+          { hint: 'Keep at least one unit of each group.' },
+        )
+      }
+      known++
+      stays.fill(0, start, start + units)
+      for (const unit of own) stays[start + unit] = 1
     }
-    const wrong = units.find((unit) => !(Number.isInteger(unit) && unit >= 0 && unit < group.units))
-    if (wrong !== undefined || units.length === 0) {
-      throw new HardpackError(
-        'INVALID_ARGUMENT',
-        `Group "${name}" expected one or more units from 0 to ${group.units - 1}, got ${wrong ?? 'none'}.`,
-        { hint: 'Keep at least one unit of each group.' },
-      )
-    }
-    const flags = new Uint8Array(group.units)
-    for (const unit of units) flags[unit] = 1
-    stays.set(name, flags)
+    start += units
   }
-  return Uint8Array.from(structure.units, ({ group, unit }) => stays.get(group)?.[unit] ?? 1)
+  if (known < kept.size) {
+    const names = new Set(groups.map(({ name }) => name))
+    const other = [...kept.keys()].find((name) => !names.has(name))
+    throw new HardpackError('INVALID_ARGUMENT', `Kept units expected a group of the model, got "${other}".`, {
+      hint: 'Use the names of analysis.groups.',
+    })
+  }
+  return stays
 }
 
 /** The positions along an axis that stay. */

@@ -236,11 +236,13 @@ const reshapes = (net: Net): Model => {
   const apart = net.reshape(rows, [-1, 1, 3, 4, 64])
   const gains = net.mul(apart, net.weight([1, 3, 1, 1], 0.5, 1))
   const together = net.node('Reshape', [gains, net.concat([net.size(rows, 0), net.ints([12]), net.size(rows, 2)], 0)])
+  const picture = net.reshape(net.reshape(together, [0, 0, 8, 8]), [0, 0, -1])
   // Batch and channels are one axis for a while, told as a number that nobody can follow but as what is left.
   const samples = net.node('Mul', [net.size(rows, 0), net.ints([12])])
-  const merged = net.node('Reshape', [together, net.concat([samples, net.ints([64])], 0)])
+  const merged = net.node('Reshape', [picture, net.concat([samples, net.ints([64])], 0)])
+  const again = net.node('Reshape', [merged, net.concat([samples, net.ints([8]), net.ints([8])], 0)])
   const parted = net.node('Reshape', [
-    net.relu(merged),
+    net.relu(again),
     net.concat([net.size(rows, 0), net.ints([12]), net.ints([8]), net.ints([8])], 0),
   ])
   const mean = net.node('GlobalAveragePool', [net.convRelu(parted, 12, 10)])
@@ -255,9 +257,14 @@ const words = (net: Net): Model => {
   const codes = net.node('Cast', [net.node('ArgMax', [net.input], { axis: 1, keepdims: 0 })], { to: 6 })
   const table = net.node('Gather', [net.weight([3, 12]), net.reshape(codes, [-1, 64])])
   const hidden = net.relu(net.linear(net.linear(table, 12, 10), 10, 14))
+  // Two words a row, and then eight, as many times the channels: what is left for the rest is not known.
+  const pairs = net.view(hidden, [net.size(hidden, 0), -1, 28])
+  const rows = net.relu(net.linear(pairs, 28, 10))
+  const wide = net.node('Mul', [net.ints([4]), net.size(rows, 2)])
+  const stacked = net.linear(net.view(rows, [net.size(rows, 0), -1, wide]), 40, 5)
   const mean = net.node('ReduceMean', [hidden], { axes: [-2], keepdims: 0 })
   const total = net.node('ReduceSum', [mean, net.ints([])], { noop_with_empty_axes: 1 })
-  return net.model(net.linear(total, 14, 6))
+  return net.model(net.linear(total, 14, 6), stacked)
 }
 
 /** Softmax over all from an axis on, a squeeze of whatever has length 1, bounds of 32 bits. */
@@ -326,7 +333,7 @@ export const OPSETS: readonly Architecture[] = [
     frozen: ['ConstantOfShape', 'Expand', 'Resize', 'Slice', 'Split'],
   },
   { name: 'reshapes', shape: PICTURE, build: reshapes, units: [4, 10, 6, 9] },
-  { name: 'a table of words', shape: PICTURE, build: words, units: [10, 14], opset: 13 },
+  { name: 'a table of words', shape: PICTURE, build: words, units: [10, 14], frozen: ['Reshape'], opset: 13 },
   {
     name: 'operators of opset 11',
     shape: PICTURE,

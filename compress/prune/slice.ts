@@ -2,7 +2,7 @@
 
 import type { Model } from '../../sdk/onnx/index.ts'
 import { keptUnits, likenessOf, ModelCut } from './cut.ts'
-import { namesInBodies } from './groups/unshare.ts'
+import { removeUnread } from './groups/unread.ts'
 import type { Analysis, Kept } from './types.ts'
 
 /**
@@ -22,7 +22,7 @@ export function slice(analysis: Analysis, kept: Kept): Model {
   for (const edit of edits) edit(cut)
   graph.valueInfo = graph.valueInfo.filter(({ name }) => !cut.changed(...(axes.get(name) ?? [])))
   share(analysis, cut.model)
-  removeDead(cut.model)
+  removeUnread(cut.model)
   return cut.model
 }
 
@@ -39,18 +39,4 @@ function share(analysis: Analysis, { graph }: Model): void {
     else renamed.set(name, other)
   }
   for (const node of graph.node) node.input = node.input.map((name) => renamed.get(name) ?? name)
-}
-
-/** Removes nodes and constants that nothing reads any more. */
-function removeDead({ graph }: Model): void {
-  const read = new Set(graph.output.map(({ name }) => name))
-  const alive = graph.node.toReversed().filter((node) => {
-    if (!node.output.some((name) => read.has(name))) return false
-    for (const name of [...node.input, ...namesInBodies(node)]) read.add(name)
-    return true
-  })
-  graph.node = alive.reverse()
-  graph.initializer = graph.initializer.filter(({ name }) => read.has(name))
-  const made = new Set(graph.node.flatMap(({ output }) => output))
-  graph.valueInfo = graph.valueInfo.filter(({ name }) => made.has(name))
 }

@@ -12,6 +12,7 @@ import { RULES } from './rules/index.ts'
 import { computesShape, freezeReadLengths } from './shape-values.ts'
 import { gatherShuffles } from './shuffles.ts'
 import { gather } from './units.ts'
+import { removeUnread } from './unread.ts'
 import { namesInBodies, unshare } from './unshare.ts'
 
 /** Domains whose operators mean what `RULES` says. */
@@ -31,6 +32,7 @@ export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): 
   const shapeOf = (value: string): readonly number[] | undefined => observed.get(value)?.shape
   const copy = unshare(model, observed)
   gatherShuffles(copy.model, shapeOf)
+  removeUnread(copy.model)
   const all = new Propagation(copy.model, observed)
   const { graph } = copy.model
   for (const node of graph.node) {
@@ -52,6 +54,7 @@ export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): 
     all.freezeValue(name, { op: 'Output', node: name, reason: 'an output of the graph' })
   }
   all.products.settle()
+  for (const check of all.checks) check()
   return { model: copy.model, observed, ...gather(all, batchOf(model, observed), copy.sources) }
 }
 

@@ -30,6 +30,9 @@ export interface Work {
 /** Of each element of a value that is computed from shapes: the axes whose lengths it depends on. */
 export type Lengths = readonly (readonly Int32Array[])[]
 
+/** Of an element that is a constant among computed ones. */
+export const LITERAL: readonly Int32Array[] = []
+
 export class Propagation {
   /** The version of ai.onnx. */
   readonly opset: number
@@ -38,8 +41,12 @@ export class Propagation {
   readonly sites: Site[] = []
   readonly work: Work[] = []
   readonly edits: Edit[] = []
+  /** What can only be said when all products are settled; it may freeze. */
+  readonly checks: (() => void)[] = []
   readonly producers = new Map<string, NodeProto>()
   readonly readers = new Map<string, NodeProto[]>()
+  /** Axes whose length depends on that of a batch or a picture, too. */
+  readonly unsized = new Set<Int32Array>()
   readonly lengths = new Map<string, Lengths>()
   readonly #constants: ReadonlyMap<string, TensorProto>
   readonly #observed: ReadonlyMap<string, Observed>

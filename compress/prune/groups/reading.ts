@@ -4,7 +4,7 @@ import type { NodeProto } from '../../../sdk/onnx/index.ts'
 import type { Contraction } from '../types.ts'
 import type { Axis, Cause } from './atoms.ts'
 import { attributeOf, intOf, intsOf, textOf } from './attributes.ts'
-import type { Propagation, Work } from './propagation.ts'
+import { LITERAL, type Propagation, type Work } from './propagation.ts'
 import type { Edit } from './structure.ts'
 
 /** Says how the axes of a node's outputs follow from those of its inputs; or, in a few words, why it cannot. */
@@ -152,6 +152,30 @@ export class Reading {
   /** The sizes of axes, which may shrink. */
   sizes(axes: readonly Axis[], shape: readonly number[]): Work['sizes'] {
     return shape.map((size, i) => axes[i] ?? size)
+  }
+
+  /** Whether something may be removed along an axis, as far as is known. */
+  isLive(axis: Axis): boolean {
+    return axis?.some((atom) => !this.#all.atoms.causeOf(atom)) ?? false
+  }
+
+  /** Whether a number of channels is all that the length of an axis depends on. */
+  isSized(axis: Int32Array): boolean {
+    return !this.#all.unsized.has(axis)
+  }
+
+  leaveUnsized(axis: Int32Array): void {
+    this.#all.unsized.add(axis)
+  }
+
+  /** Whether an element of an input is a constant, as it is or joined with computed ones. */
+  isLiteral(input: number, element: number): boolean {
+    return this.isConstant(input) || this.#all.lengths.get(this.node.input[input])?.[element] === LITERAL
+  }
+
+  /** What can only be said when all nodes are read and all products settled. */
+  afterwards(check: () => void): void {
+    this.#all.checks.push(check)
   }
 
   edit(edit: Edit): void {

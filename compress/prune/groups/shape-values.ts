@@ -5,7 +5,7 @@
 
 import type { NodeProto } from '../../../sdk/onnx/index.ts'
 import { intOf } from './attributes.ts'
-import type { Lengths, Propagation } from './propagation.ts'
+import { type Lengths, LITERAL, type Propagation } from './propagation.ts'
 import type { Reading } from './reading.ts'
 
 /** Inputs that are a shape, or bounds along axes, whose elements the rule of the operator looks at itself. */
@@ -52,7 +52,7 @@ function everywhere(derived: readonly string[], size: number, all: Propagation):
 function moved(node: NodeProto, size: number, all: Propagation): Lengths | undefined {
   const lengthsOf = (name: string): Lengths =>
     all.lengths.get(name) ??
-    Array.from({ length: (all.shapeOf(name) ?? []).reduce((product, dim) => product * dim, 1) }, () => [])
+    Array.from({ length: (all.shapeOf(name) ?? []).reduce((product, dim) => product * dim, 1) }, () => LITERAL)
   const [first] = node.input
   const data = lengthsOf(first)
   switch (node.opType) {

@@ -7,17 +7,13 @@ import type { NodeProto } from '../../../sdk/onnx/index.ts'
 import type { Axis } from './atoms.ts'
 import type { Work } from './propagation.ts'
 
-/** A unit of a group. */
-export interface Unit {
-  readonly group: string
-  readonly unit: number
-}
-
 export interface Structure {
   readonly axes: ReadonlyMap<string, readonly Axis[]>
-  /** The number of the unit that an atom belongs to; −1 stays always. */
+  /**
+   * The number of the unit that an atom belongs to; −1 stays always. Units are counted through the groups: those of the first,
+   * those of the second …
+   */
   readonly unitOf: Int32Array
-  readonly units: readonly Unit[]
   readonly work: readonly Work[]
   readonly edits: readonly Edit[]
   /** Which initializer each copied one is a copy of. */

@@ -6,7 +6,7 @@
 import type { Analysis, Contraction, Frozen, Group, Places } from '../types.ts'
 import type { Axis } from './atoms.ts'
 import type { Propagation, Site } from './propagation.ts'
-import type { Structure, Unit } from './structure.ts'
+import type { Structure } from './structure.ts'
 
 export function gather(
   all: Propagation,
@@ -15,7 +15,7 @@ export function gather(
 ): Pick<Analysis, 'contractions' | 'groups' | 'frozen' | 'structure'> {
   const groups: Group[] = []
   const unitOf = new Int32Array(all.atoms.count).fill(-1)
-  const units: Unit[] = []
+  let units = 0
   const names = new Set<string>()
   for (const sets of partition(all)) {
     const writers = all.sites.flatMap((site) => placesOf(all, site.contraction, site.outputs, sets))
@@ -26,13 +26,10 @@ export function gather(
       ...[...writers, ...readers].map(({ positions }) => Math.max(...positions.map((at) => at.length))),
     )
     groups.push({ name, units: sets.size, width, writers, readers })
-    for (const [set, unit] of sets) {
-      unitOf[set] = units.length
-      units.push({ group: name, unit })
-    }
+    for (const set of sets.keys()) unitOf[set] = units++
   }
   for (let atom = 0; atom < unitOf.length; atom++) unitOf[atom] = unitOf[all.atoms.find(atom)]
-  const structure: Structure = { axes: all.axes, unitOf, units, work: all.work, edits: all.edits, sources, batch }
+  const structure: Structure = { axes: all.axes, unitOf, work: all.work, edits: all.edits, sources, batch }
   return {
     contractions: all.sites.map(({ contraction }) => contraction),
     groups,

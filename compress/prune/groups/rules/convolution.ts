@@ -28,14 +28,8 @@ function keepGroups(node: Reading, sets: Axis): void {
 function common(node: Reading, outputs: Axis): void {
   for (const axis of [...node.axes(0).slice(2), ...node.axes(1).slice(2)]) node.freeze(axis, MIXED)
   if (node.has(2)) node.unite(node.axes(2)[0], outputs)
-  node.give([
-    node.axes(0)[0],
-    outputs,
-    ...node
-      .outputShape()
-      .slice(2)
-      .map(() => null),
-  ])
+  const positions = node.outputShape().slice(2)
+  node.give([node.axes(0)[0], outputs, ...positions.map(() => null)])
 }
 
 export const conv: Rule = (node) => {

@@ -24,17 +24,16 @@ function runs(from: readonly number[], to: readonly number[]): { from: [number, 
 
 const SHAPE = 'a shape is computed from the number of channels'
 
-interface Reshaped {
-  readonly axes: Axis[]
-  /** Of each output axis: whether it was made of channels only, so that its length is known. */
-  readonly pure: boolean[]
-}
-
 const productOf = (sizes: readonly number[]): number => sizes.reduce((product, size) => product * size, 1)
 
-/** Which axes of a run lie within the channels at its start or at its end. */
-function pureAxes(factors: readonly Axis[], read: readonly number[], written: readonly number[]): boolean[] {
-  const other = (axis: Axis, i: number): boolean => !axis && read[i] !== 1
+/** Which axes of a run lie within the channels at its start or at its end, so that their lengths are known. */
+function knownAxes(
+  node: Reading,
+  factors: readonly Axis[],
+  read: readonly number[],
+  written: readonly number[],
+): boolean[] {
+  const other = (axis: Axis, i: number): boolean => read[i] !== 1 && !(axis && node.isSized(axis))
   const [first, last] = [factors.findIndex(other), factors.findLastIndex(other)]
   if (first < 0) return written.map(() => true)
   const [head, tail] = [productOf(read.slice(0, first)), productOf(read.slice(last + 1))]
@@ -43,37 +42,43 @@ function pureAxes(factors: readonly Axis[], read: readonly number[], written: re
   )
 }
 
-function reshaped(node: Reading): Reshaped {
+/**
+ * The axes of the output. An axis has a known length when only channels made it, or when it is told as a number; where batches or
+ * pictures made it too, it may be another one in the next run.
+ */
+function reshaped(node: Reading, told: (axis: number) => boolean): Axis[] {
   const [from, to, axes] = [node.shape(0), node.outputShape(), node.axes(0)]
   const out: Axis[] = []
-  const pure: boolean[] = []
   for (const run of runs(from, to)) {
     const [read, written] = [from.slice(...run.from), to.slice(...run.to)]
     const factors = axes.slice(...run.from)
-    out.push(...node.split(node.merge(factors, read), written))
-    pure.push(...pureAxes(factors, read, written))
+    const known = knownAxes(node, factors, read, written)
+    for (const [i, axis] of node.split(node.merge(factors, read), written).entries()) {
+      if (axis && !known[i] && !told(out.length)) node.leaveUnsized(axis)
+      out.push(axis)
+    }
   }
-  return { axes: out, pure }
+  return out
 }
 
-export const flatten: Rule = (node) => node.give(reshaped(node).axes)
+export const flatten: Rule = (node) => node.give(reshaped(node, () => false))
 
-/**
- * Where the target is computed, lengths of channels are put in its place: known ones where only channels made an axis, else −1,
- * which one axis may have.
- */
+/** Where a target is computed, lengths of channels are put in its place: known ones, else −1, which one axis may have. */
 export const reshape: Rule = (node) => {
   if (node.shape(0).includes(0)) return 'an empty tensor'
   const target = node.integers(1)
   if (!target) return 'its shape is not known'
-  const { axes, pure } = reshaped(node)
+  const axes = reshaped(node, (i) => target[i] > 0 && node.isLiteral(1, i))
+  for (const [i, axis] of axes.entries()) if (!axis) node.freezeLengths(1, i)
+  const sized = axes.map((axis) => axis && node.isSized(axis))
+  node.afterwards(() => {
+    const unknown = axes.filter((axis, i) => {
+      const moves = node.isLive(axis) || node.lengths(1, i).length > 0
+      return moves && !sized[i] && target[i] > 0
+    })
+    if (unknown.length > (target.includes(-1) ? 0 : 1)) for (const axis of unknown) node.freeze(axis, SHAPE)
+  })
   const input = node.axes(0)
-  const literal = node.isConstant(1)
-  const open = target.includes(-1) || pure.filter((known, i) => !known && axes[i] && target[i] > 0).length > 1
-  for (const [i, axis] of axes.entries()) {
-    if (!axis) node.freezeLengths(1, i)
-    else if (target[i] > 0 && !pure[i] && !literal && open) node.freeze(axis, SHAPE)
-  }
   const [output] = node.node.output
   node.give(axes)
   node.edit((cut) => {
@@ -83,7 +88,7 @@ export const reshape: Rule = (node) => {
       if (!axis || target[i] === -1 || !(cut.changed(axis) || node.lengths(1, i).length > 0)) continue
       const size = cut.kept(axis).length
       const copied = target[i] === 0 && input[i] && cut.kept(input[i]).length === size
-      if (!copied) entries.set(i, pure[i] || literal ? size : -1)
+      if (!copied) entries.set(i, sized[i] ? size : -1)
     }
     if (entries.size > 0) cut.setIntegers(cut.node(output), 1, entries)
   })
