@@ -61,7 +61,7 @@ export const BATCH = 64
 const MAX_UNFOLDED = 2 ** 24
 
 /** More columns a dimension say hardly more. */
-const COLUMNS_A_DIMENSION = 40
+const COLUMNS_A_DIMENSION = 400
 
 /** The end of a slice that goes to the end. */
 const ALL = 2 ** 31 - 1
@@ -153,10 +153,14 @@ function flattened(
   return fragment.reshape(first, [groups, channels / groups, -1])
 }
 
-/** Every `step`-th position along two spatial axes, so that columns are not many more than they need to be. */
+/**
+ * Every `step`-th position along two spatial axes, so that columns are not many more than they need to be. The first is half a step
+ * from the border, where padding makes columns unlike all others.
+ */
 function thinned(fragment: Fragment, value: string, step: number): string {
   if (step === 1) return value
-  return fragment.slice(fragment.slice(value, 2, 0, ALL, step), 3, 0, ALL, step)
+  const start = Math.floor(step / 2)
+  return fragment.slice(fragment.slice(value, 2, start, ALL, step), 3, start, ALL, step)
 }
 
 /** The columns of a contraction's input, `[groups, d, columns]`. */
