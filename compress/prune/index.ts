@@ -1,11 +1,20 @@
 /** Structured pruning of ONNX models: what can be removed, and removing it. */
 
+export type { Budget } from './budget.ts'
 export { costByContraction, costOf } from './cost.ts'
 export type { Criterion } from './criteria.ts'
 export { analyse } from './groups/analyse.ts'
 export { mask } from './mask.ts'
 export { observeValues } from './observe.ts'
-export { type Budget, type LayerReport, type PruneOptions, type PruneReport, type PruneResult, prune } from './prune.ts'
+export {
+  type PreparedPruning,
+  type PrepareOptions,
+  type PruneOptions,
+  type PruneResult,
+  preparePruning,
+} from './prepared.ts'
+export { prune } from './prune.ts'
+export type { LayerReport, PruneReport } from './report.ts'
 export { slice } from './slice.ts'
 export { type InputStatistics, statisticsOf } from './statistics.ts'
 export type * from './types.ts'

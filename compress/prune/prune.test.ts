@@ -7,7 +7,8 @@ import { analyse } from './groups/analyse.ts'
 import { judgeOf } from './judge.ts'
 import { Net } from './net.fixture.ts'
 import { observeValues } from './observe.ts'
-import { type PruneOptions, prune } from './prune.ts'
+import type { PruneOptions } from './prepared.ts'
+import { prune } from './prune.ts'
 import { execute, noise, samplesOf } from './session.fixture.ts'
 
 const HALF: PruneOptions = { budget: { kind: 'flops', remain: 0.5 } }

@@ -10,7 +10,7 @@ import {
   analyse,
   type Execute,
   observeValues,
-  prune as pruneModel,
+  preparePruning,
 } from '../../compress/prune/index.ts'
 import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
@@ -121,16 +121,16 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
     return packed
   }
   const gauge = await gaugeOf(budget, { analysis, sizes: sizesBefore, feeds, target, align }, call)
+  const { method } = options
+  const prepared = await preparePruning(model, samples, execute, {
+    method,
+    align,
+    synthetic: isSynthetic,
+    seed,
+    ...call,
+  })
   const attempt = async (remain: number): Promise<Attempt> => {
-    const result = await pruneModel(model, samples, execute, {
-      budget: gauge.budget(remain),
-      method: options.method,
-      align,
-      maxDisagreement,
-      synthetic: isSynthetic,
-      seed,
-      ...call,
-    })
+    const result = await prepared.to(gauge.budget(remain), { maxDisagreement })
     const pruned = writeModel(result.model)
     const after = await packedSizes(pruned, { name, what: 'pruned model', ...call })
     const latency = await measureLatency([file, pruned], feeds, target, { rounds: ROUNDS, ...call })

@@ -15,9 +15,9 @@
 
 import { type CallOptions, HardpackError, shuffled, type Tensor, throwIfAborted } from '../../../sdk/core/index.ts'
 import { indexGraph, type Model } from '../../../sdk/onnx/index.ts'
+import { analysed } from '../analysed.ts'
 import { layersOf, type PrunableLayer, tensorsOfRefit } from '../layers.ts'
 import { beside, downstream, waves } from '../parts.ts'
-import { analysed } from '../prune.ts'
 import { type Refit, sequentialRefit } from '../refit.ts'
 import { aimOf, endingOf } from '../sequential.ts'
 import { type CrossMoments, crossStatisticsOf, type InputStatistics, statisticsOf } from '../statistics.ts'

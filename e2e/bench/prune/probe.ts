@@ -18,7 +18,8 @@ export function penultimateOf(model: Model): string {
   return last?.input[0] ?? ''
 }
 
-async function featuresOf(model: Model, samples: SampleSet): Promise<Float64Array[]> {
+/** What the last layer reads of each sample, with a 1 behind it. */
+export async function featuresOf(model: Model, samples: SampleSet): Promise<Float64Array[]> {
   const value = penultimateOf(model)
   const graph = Object.assign(Object.create(Object.getPrototypeOf(model.graph)), model.graph, {
     output: [...model.graph.output, makeUntypedOutput(value)],
@@ -44,22 +45,26 @@ async function featuresOf(model: Model, samples: SampleSet): Promise<Float64Arra
   return rows
 }
 
-/** The probe's area on `test`, in percent; 50 is chance. */
-export async function probeOf(model: Model, chosen: number, train: SampleSet, test: SampleSet): Promise<number> {
-  const features = await featuresOf(model, train)
-  const size = features[0].length
-  const gram = Matrix.zeros(size, size)
+/** The probe's area on other samples than those that it is trained on, in percent; 50 is chance. */
+export function probeArea(
+  train: readonly Float64Array[],
+  trainIs: readonly boolean[],
+  test: readonly Float64Array[],
+  testIs: readonly boolean[],
+): number {
+  const size = train[0].length
+  const gram = new Float64Array(size * size)
   const cross = Matrix.zeros(size, 1)
-  for (const [row, u] of features.entries()) {
-    const y = train.labels?.[row] === chosen ? 1 : 0
+  for (const [row, u] of train.entries()) {
     for (let i = 0; i < size; i++) {
-      cross.set(i, 0, cross.get(i, 0) + u[i] * y)
-      for (let j = 0; j < size; j++) gram.set(i, j, gram.get(i, j) + u[i] * u[j])
+      if (trainIs[row]) cross.set(i, 0, cross.get(i, 0) + u[i])
+      for (let j = 0; j < size; j++) gram[i * size + j] += u[i] * u[j]
     }
   }
-  const ridge = (RIDGE * gram.trace()) / size
-  for (let i = 0; i < size; i++) gram.set(i, i, gram.get(i, i) + ridge)
-  const weights = solve(gram, cross).to1DArray()
-  const scores = (await featuresOf(model, test)).map((u) => u.reduce((sum, value, i) => sum + value * weights[i], 0))
-  return areaOf(scores, (i) => test.labels?.[i] === chosen)
+  const matrix = Matrix.from1DArray(size, size, gram)
+  const ridge = (RIDGE * matrix.trace()) / size
+  for (let i = 0; i < size; i++) matrix.set(i, i, matrix.get(i, i) + ridge)
+  const weights = solve(matrix, cross).to1DArray()
+  const scores = test.map((u) => u.reduce((sum, value, i) => sum + value * weights[i], 0))
+  return areaOf(scores, (i) => testIs[i])
 }

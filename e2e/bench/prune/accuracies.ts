@@ -1,0 +1,94 @@
+/** What is left of a classifier's accuracy at several budgets, by hardpack and by what others do. */
+
+import { type Execute, type Kept, preparePruning } from '../../../compress/prune/index.ts'
+import { readModel, signatureOf, writeModel } from '../../../sdk/onnx/index.ts'
+import type { Preprocess } from '../../../sdk/pack/samples/index.ts'
+import { heldSamples } from '../../../sdk/prune/samples.ts'
+import { syntheticFor } from '../../../sdk/prune/synthetic/index.ts'
+import { node } from '../../../targets/node.ts'
+import { agreement, classesOf } from './accuracy.ts'
+import { CALIBRATION, type Halves, SEED } from './data.ts'
+import { selectionsOf } from './selections.ts'
+
+export interface AccuracyRow {
+  readonly model: string
+  readonly samples: 'real' | 'synthetic'
+  /** Percent of the multiply-accumulates that are gone: asked for, and in fact. */
+  readonly removed: number
+  readonly reached: number
+  readonly by: 'hardpack' | 'paper' | 'l2' | 'wanda' | 'random'
+  readonly widths: 'own' | 'uniform' | 'ours'
+  readonly refit: boolean
+  /** Percent of the test images. */
+  readonly accuracy: number
+  /** Percentage points under the whole model. */
+  readonly loss: number
+}
+
+/** Pruned to half of its multiply-accumulates. */
+export interface Halved {
+  readonly model: string
+  readonly file: Uint8Array
+}
+
+/** A classifier, with samples to prune it with and labelled ones to count on. */
+export interface Task extends Halves {
+  readonly model: string
+  readonly file: Uint8Array
+  readonly preprocess: Preprocess
+}
+
+export const execute: Execute = (model, options) => node({ threads: 1 }).create({ model }, options)
+
+/**
+ * Measures one model.
+ *
+ * @param removed percent of the multiply-accumulates to remove
+ */
+export async function measureAccuracies(
+  task: Task,
+  samples: 'real' | 'synthetic',
+  removed: readonly number[],
+  note: (what: string) => void,
+): Promise<{ rows: AccuracyRow[]; half: Halved }> {
+  const model = readModel(task.file)
+  const { calibrate, test, preprocess } = task
+  const accuracyOf = async (file: Uint8Array) => agreement(await classesOf(file, test), test.labels ?? [])
+  const base = await accuracyOf(task.file)
+  const [input] = signatureOf(task.file).inputs
+  const set =
+    samples === 'real'
+      ? calibrate
+      : await syntheticFor(model, input, execute, { count: CALIBRATION, preprocess, seed: SEED })
+  const held = await heldSamples(set, input, { limit: CALIBRATION, seed: SEED })
+  const options = { synthetic: samples === 'synthetic', seed: SEED }
+  const rows: AccuracyRow[] = []
+  const add = async (file: Uint8Array, row: Omit<AccuracyRow, 'model' | 'samples' | 'accuracy' | 'loss'>) => {
+    const accuracy = await accuracyOf(file)
+    rows.push({ model: task.model, samples, ...row, accuracy, loss: base - accuracy })
+    note(
+      `${task.model}, ${samples}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${accuracy.toFixed(2)} %`,
+    )
+  }
+  const prepared = await preparePruning(model, held, execute, options)
+  const kept = new Map<number, Kept>()
+  const budget = (percent: number) => ({ kind: 'flops', remain: 1 - percent / 100 }) as const
+  for (const percent of removed) {
+    const result = await prepared.to(budget(percent))
+    kept.set(percent, result.kept)
+    const reached = 100 * (1 - result.report.budget.reached)
+    await add(writeModel(result.model), { removed: percent, reached, by: 'hardpack', widths: 'own', refit: true })
+  }
+  const half = { model: task.model, file: writeModel((await prepared.to(budget(50))).model) }
+  const paper = await preparePruning(model, held, execute, { ...options, method: 'paper' })
+  for (const percent of removed) {
+    const result = await paper.to(budget(percent))
+    const reached = 100 * (1 - result.report.budget.reached)
+    await add(writeModel(result.model), { removed: percent, reached, by: 'paper', widths: 'own', refit: false })
+    for await (const other of selectionsOf(prepared, budget(percent), kept.get(percent) ?? new Map(), SEED)) {
+      const { selection: by, widths, refit, file } = other
+      await add(file, { removed: percent, reached: 100 * (1 - other.left), by, widths, refit })
+    }
+  }
+  return { rows, half }
+}

@@ -1,0 +1,159 @@
+/**
+ * What pruning is judged by: accuracy without labels or fine-tuning at several budgets, beside what others select under the same
+ * budget; latency; time; whether real architectures are cut right; unlearning. Prints tables, and at the end each bar.
+ *
+ *     npm run bench:prune
+ *
+ * Fashion-MNIST: 500 training images to prune with, accuracy on all 10,000 test images. CIFAR-10: 500 of 3,000 training images to
+ * prune with, accuracy on the other 2,500, which the model was trained on.
+ */
+
+import { table } from '../../../sdk/cli/command.ts'
+import { barTable } from '../bar.ts'
+import { environment, writeResults } from '../environment.ts'
+import { type AccuracyRow, type Halved, measureAccuracies, type Task } from './accuracies.ts'
+import { measureArchitectures } from './architectures.ts'
+import { barsOf, leadsOf } from './bars.ts'
+import { CALIBRATION, drawn, pruneData, SEED } from './data.ts'
+import { measureSpeed, measureWhole, type SpeedRow } from './speed.ts'
+import { FORGET, measureUnlearning, RETAIN, type UnlearnRow } from './unlearning.ts'
+
+const note = (line: string): void => void process.stderr.write(`${line}\n`)
+const say = (title: string, text: string): void => void process.stdout.write(`${title}\n${text}\n\n`)
+const started = performance.now()
+const elapsed = (): number => Math.round((performance.now() - started) / 1e3)
+const step = (what: string): void => note(`${what}, after ${elapsed()} s`)
+const percent = (value: number): string => value.toFixed(2)
+
+const found = await pruneData()
+if (typeof found === 'string') {
+  note(found)
+  process.exit(0)
+}
+const data = found
+const fashion = async (model: string): Promise<Task> => {
+  const { train, test } = data.normalised
+  const preprocess = { range: [0, 1] as const, mean: [0.286], std: [0.353] }
+  return { model, file: await data.trained(model), preprocess, calibrate: drawn(train, CALIBRATION, SEED), test }
+}
+const resnet: Task = {
+  model: 'cifar10-resnet56',
+  file: await data.model('cifar10-resnet56'),
+  preprocess: { range: [0, 1], mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  ...data.cifar,
+}
+const [vgg, vit] = [await fashion('fashion-vgg'), await fashion('fashion-vit')]
+
+step('a whole MobileNet, while nothing else runs')
+const mobileNet = await data.model('faceres-fp32')
+const whole = await measureWhole('faceres-fp32', mobileNet)
+
+const accuracies: AccuracyRow[] = []
+const halves: [Task, Halved][] = []
+for (const [task, samples, removed] of [
+  [vgg, 'real', [40, 60]],
+  [vit, 'real', [40, 60]],
+  [resnet, 'real', [20, 40, 60]],
+  [resnet, 'synthetic', [20, 40, 60]],
+] as const) {
+  const { rows, half } = await measureAccuracies(task, samples, removed, step)
+  accuracies.push(...rows)
+  if (samples === 'real') halves.push([task, half])
+}
+
+step('latency')
+const speeds: SpeedRow[] = []
+for (const [{ model, file }, half] of halves) speeds.push(await measureSpeed(model, file, half))
+speeds.push(await measureSpeed(whole.model, mobileNet, whole.half))
+
+const unlearned: UnlearnRow[] = []
+for (const [model, set, samples] of [
+  ['fashion-cnn', data.fashion, 'retained'],
+  ['fashion-cnn', data.fashion, 'forgotten alone'],
+  ['fashion-vit', data.normalised, 'retained'],
+] as const) {
+  unlearned.push(...(await measureUnlearning(model, await data.trained(model), set, samples, step)))
+}
+
+step('architectures')
+const cut = await measureArchitectures()
+const architectures = typeof cut === 'string' ? [] : cut
+
+say(
+  'Accuracy without labels or fine-tuning, in percent',
+  table(
+    [
+      ['model', 'samples', 'removed %', 'by', 'widths', 'refit', 'in fact %', 'accuracy', 'loss'],
+      ...accuracies.map((row) => [
+        row.model,
+        row.samples,
+        String(row.removed),
+        row.by,
+        row.widths,
+        row.refit ? 'yes' : 'no',
+        percent(row.reached),
+        percent(row.accuracy),
+        percent(row.loss),
+      ]),
+    ],
+    [2, 6, 7, 8],
+  ),
+)
+for (const widths of ['uniform', 'ours'] as const) {
+  const leads = leadsOf(accuracies, widths)
+  note(
+    `Ahead of others with ${widths} widths by ${percent(Math.min(...leads))} to ${percent(Math.max(...leads))} points.`,
+  )
+}
+say(
+  'Latency at half of the multiply-accumulates, one thread, in turns with the whole model',
+  table(
+    [
+      ['model', 'whole ms', 'half ms', 'ratio'],
+      ...speeds.map((row) => [row.model, percent(row.before), percent(row.after), percent(row.ratio)]),
+    ],
+    [1, 2, 3],
+  ),
+)
+say(
+  'About 30 % of the units of every group removed, against zeroed weights in the whole model',
+  table(
+    [
+      ['model', 'groups', 'units', 'removed', 'error', 'frozen by'],
+      ...architectures.map((row) => [
+        row.model,
+        String(row.groups),
+        String(row.units),
+        String(row.removed),
+        row.maxError?.toExponential(1) ?? row.skipped ?? '',
+        row.frozen.join(', '),
+      ]),
+    ],
+    [1, 2, 3],
+  ),
+)
+say(
+  `Unlearning one class with ${FORGET} samples of it and, where retained, ${RETAIN} of the others, in percent`,
+  table(
+    [
+      ['model', 'samples', 'class', 'accuracy on it', 'after', 'on the others', 'after', 'probe', 'after', 's'],
+      ...unlearned.map((row) => [
+        row.model,
+        row.samples,
+        String(row.class),
+        ...[...row.forget, ...row.others, ...row.probe].map(percent),
+        row.seconds.toFixed(1),
+      ]),
+    ],
+    [2, 3, 4, 5, 6, 7, 8, 9],
+  ),
+)
+const bars = barsOf({ accuracies, architectures, speeds, whole, unlearned })
+say('The bars', barTable(bars))
+const seconds = elapsed()
+note(`${seconds} s.`)
+const here = await environment('npm run bench:prune')
+const { half: _, ...time } = whole
+note(
+  `Written to ${await writeResults('prune', here, { seconds, bars, accuracies, speeds, whole: time, unlearned, architectures })}.`,
+)

@@ -1,0 +1,81 @@
+/**
+ * What others do under the same budget: units are ranked by the norm of their weights, by Wanda's product of weight and activation,
+ * or drawn. `uniform` leaves every layer the same share, as pruners without a measured sensitivity do; `ours` gives each layer the
+ * width that hardpack gave it, so that only the choice of units differs. Each as it is, and with hardpack's refit.
+ */
+
+import { type Criterion, orderBy } from '../../../compress/prune/criteria.ts'
+import { costOf, type Kept, type PreparedPruning } from '../../../compress/prune/index.ts'
+import { type Kind, keptOfKinds } from '../../../compress/prune/kinds.ts'
+import { gridOf } from '../../../compress/prune/sensitivity.ts'
+import { writeModel } from '../../../sdk/onnx/index.ts'
+
+export const SELECTIONS = ['l2', 'wanda', 'random'] as const
+export type Selection = (typeof SELECTIONS)[number]
+
+export interface Selected {
+  readonly selection: Selection
+  readonly widths: 'uniform' | 'ours'
+  readonly refit: boolean
+  /** Share of the multiply-accumulates that are left. */
+  readonly left: number
+  readonly file: Uint8Array
+}
+
+const ALIGN = 8
+
+/**
+ * Prunes by the selections of others.
+ *
+ * @param budget the share of the multiply-accumulates that may remain
+ * @param ours what hardpack kept under this budget
+ */
+export async function* selectionsOf(
+  prepared: PreparedPruning,
+  { remain }: { readonly remain: number },
+  ours: Kept,
+  seed: number,
+): AsyncGenerator<Selected> {
+  const { net, kinds, finish } = prepared
+  const { macs } = costOf(net.analysis)
+  const orders = (selection: Criterion): Map<Kind, readonly number[]> =>
+    new Map(kinds.map((kind, i) => [kind, orderBy(selection, kind.group, net.layers, net.statistics, seed + i) ?? []]))
+  for (const selection of SELECTIONS) {
+    const order = orders(selection)
+    const uniform = (share: number): Kept =>
+      keptOf(kinds, order, ({ group }) => gridOf(group, ALIGN).findLast((units) => units >= share * group.units))
+    let [low, high] = [0, 1]
+    for (let i = 0; i < 20; i++) {
+      const middle = (low + high) / 2
+      if (costOf(net.analysis, uniform(middle)).macs <= remain * macs) low = middle
+      else high = middle
+    }
+    const same = keptOf(kinds, order, ({ whole, units }) => {
+      const left = ours.get(whole.name)
+      return left && units.filter((unit) => left.includes(unit)).length
+    })
+    for (const [widths, kept] of [['uniform', uniform(low)] as const, ['ours', same] as const]) {
+      const left = costOf(net.analysis, kept).macs / macs
+      for (const refit of [false, true]) {
+        yield { selection, widths, refit, left, file: writeModel((await finish(kept, refit)).model) }
+      }
+    }
+  }
+}
+
+function keptOf(
+  kinds: readonly Kind[],
+  order: ReadonlyMap<Kind, readonly number[]>,
+  unitsOf: (kind: Kind) => number | undefined,
+): Kept {
+  const kept = new Map<string, readonly number[]>()
+  for (const kind of kinds) {
+    const units = unitsOf(kind)
+    if (units === undefined || units === kind.group.units) continue
+    kept.set(
+      kind.group.name,
+      (order.get(kind) ?? []).slice(kind.group.units - units).toSorted((a, b) => a - b),
+    )
+  }
+  return keptOfKinds(kinds, kept)
+}
