@@ -2,7 +2,7 @@
 
 import { Matrix, solve } from 'ml-matrix'
 import { rng, type Tensor } from '../../../sdk/core/index.ts'
-import { type Model, makeTensor, payloadOf, writeModel } from '../../../sdk/onnx/index.ts'
+import { type Model, makeTensor, makeUntypedOutput, makeValue, payloadOf, writeModel } from '../../../sdk/onnx/index.ts'
 import { Net } from '../net.fixture.ts'
 import { execute, samplesOf } from '../session.fixture.ts'
 import type { Samples } from '../types.ts'
@@ -41,7 +41,7 @@ async function fitted(model: Model, features: string, weight: string, dims: read
   const all = Array.from({ length: CLASSES }, (_, i) => i)
   const x = cluster(all, 400, dims, 1)
   const open = copyOf(model, {
-    graph: copyOf(model.graph, { output: [...model.graph.output, copyOf(model.graph.output[0], { name: features })] }),
+    graph: copyOf(model.graph, { output: [...model.graph.output, makeUntypedOutput(features)] }),
   })
   const { data, shape } = (await outputsOf(open, x))[features]
   const [rows, columns] = shape
@@ -65,7 +65,10 @@ const gemm = (net: Net, x: string, inputs: number, outputs: number): string =>
 async function withHead(net: Net, features: string, columns: number, dims: readonly number[], softmax = false) {
   const weight = net.weight([CLASSES, columns])
   const logits = net.node('Gemm', [features, weight, net.weight([CLASSES], 0)], { transB: 1 })
-  return fitted(net.model(softmax ? net.node('Softmax', [logits], { axis: 1 }) : logits), features, weight, dims)
+  const output = softmax ? net.node('Softmax', [logits], { axis: 1 }) : logits
+  const model = net.model(output)
+  model.graph.output = [makeValue(output, 'float32', ['n', CLASSES])]
+  return fitted(model, features, weight, dims)
 }
 
 export const FLAT = [12]

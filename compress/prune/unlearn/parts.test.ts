@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Matrix, solve } from 'ml-matrix'
-import { readModel, writeModel } from '../../../sdk/onnx/index.ts'
+import { makeUntypedOutput, readModel, writeModel } from '../../../sdk/onnx/index.ts'
 import { analysed } from '../analysed.ts'
 import { layersOf, type PrunableLayer } from '../layers.ts'
 import { Net } from '../net.fixture.ts'
@@ -160,12 +160,7 @@ for (const [name, make, dims] of [
     for (const layer of layers) {
       const { model } = analysis
       const open = readModel(writeModel(model))
-      open.graph.output.push(
-        Object.assign(Object.create(Object.getPrototypeOf(open.graph.output[0])), open.graph.output[0], {
-          name: layer.name,
-          type: undefined,
-        }),
-      )
+      open.graph.output.push(makeUntypedOutput(layer.name))
       const rows: { t: number[]; z: number[]; weight: number }[] = []
       for (const [tensor, weight] of [
         [retain, 1 / 50],
@@ -206,12 +201,7 @@ for (const [name, make, dims] of [
         chosen: 1,
         direction: { direction, axis, rank },
       })
-      open.graph.output.push(
-        Object.assign(Object.create(Object.getPrototypeOf(open.graph.output[0])), open.graph.output[0], {
-          name: target,
-          type: undefined,
-        }),
-      )
+      open.graph.output.push(makeUntypedOutput(target))
       const outputs = await outputsOf(open, forget)
       const z = Array.from(outputs[logits].data.slice(0, CLASSES), Number)
       const margin = z[1] - Math.max(z[0], z[2], z[3])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Model, makeNode, payloadOf } from '../../../sdk/onnx/index.ts'
+import { type Model, makeNode, makeUntypedOutput, payloadOf } from '../../../sdk/onnx/index.ts'
 import { Net } from '../net.fixture.ts'
 import { execute } from '../session.fixture.ts'
 import { copyOf } from '../weights.ts'
@@ -148,7 +148,7 @@ test('an output that is not class scores is passed over', async () => {
   const two = copyOf(model, {
     graph: copyOf(model.graph, {
       node: [...model.graph.node, sum],
-      output: [copyOf(model.graph.output[0], { name: 'sum' }), ...model.graph.output],
+      output: [makeUntypedOutput('sum'), ...model.graph.output],
     }),
   })
   const { report } = await unlearn(two, samplesFor([3], 60, FLAT, 5), samplesFor([0, 1, 2], 90, FLAT, 6), execute)
