@@ -15,11 +15,13 @@ import { packCommand } from './pack.ts'
 import { parityCommand } from './parity.ts'
 import { progressDisplay } from './progress-bar.ts'
 import { runCommand } from './run.ts'
+import { unlearnCommand } from './unlearn.ts'
 import { unpackCommand } from './unpack.ts'
 import { verifyCommand } from './verify.ts'
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   pack: packCommand,
+  unlearn: unlearnCommand,
   inspect: inspectCommand,
   verify: verifyCommand,
   run: runCommand,

@@ -4,12 +4,14 @@ import type { Bar } from '../bar.ts'
 import type { AccuracyRow } from './accuracies.ts'
 import type { ArchitectureRow } from './architectures.ts'
 import type { SpeedRow, WholeRow } from './speed.ts'
+import { meanOf, type UnlearnRow } from './unlearning.ts'
 
 export interface Measured {
   readonly accuracies: readonly AccuracyRow[]
   readonly architectures: readonly ArchitectureRow[]
   readonly speeds: readonly SpeedRow[]
   readonly whole: WholeRow
+  readonly unlearned: readonly UnlearnRow[]
 }
 
 /** Model, samples, percent removed, the least accuracy (or, where `loss`, the largest loss), the aim. */
@@ -45,7 +47,7 @@ export function leadsOf(rows: readonly AccuracyRow[], widths: 'uniform' | 'ours'
 }
 
 /** One line a bar. */
-export function barsOf({ accuracies, architectures, speeds, whole }: Measured): Bar[] {
+export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: Measured): Bar[] {
   const own = ([model, samples, removed]: Goal): AccuracyRow | undefined =>
     accuracies.find(
       (row) => row.by === 'hardpack' && row.model === model && row.samples === samples && row.removed === removed,
@@ -96,6 +98,18 @@ export function barsOf({ accuracies, architectures, speeds, whole }: Measured): 
       aim: 30,
       small: true,
     },
+    ...['fashion-cnn', 'fashion-vit'].flatMap((model): Bar[] => {
+      const rows = unlearned.filter((row) => row.model === model && row.samples === 'retained')
+      const isBar = model === 'fashion-cnn'
+      const goals = (atLeast: number, aim: number) => (isBar ? { atLeast, aim } : {})
+      const what = `${model}, a class unlearned, mean of ${rows.length} classes`
+      const drop = meanOf(rows, ({ others: [before, after] }) => before - after)
+      const left = meanOf(rows, ({ forget: [, after] }) => after)
+      return [
+        { what: `${what}: accuracy on it`, unit: '%', measured: left, ...goals(2, 0), small: true },
+        { what: '… drop of the accuracy on the others', unit: 'points', measured: drop, ...goals(5, 2), small: true },
+      ]
+    }),
     {
       what: `${errors.length} architectures, cut at random: largest error`,
       unit: '× 1e-5',

@@ -16,6 +16,7 @@ import { measureArchitectures } from './architectures.ts'
 import { barsOf, leadsOf } from './bars.ts'
 import { CALIBRATION, drawn, pruneData, SEED } from './data.ts'
 import { measureSpeed, measureWhole, type SpeedRow } from './speed.ts'
+import { FORGET, measureUnlearning, RETAIN, type UnlearnRow } from './unlearning.ts'
 
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
 const say = (title: string, text: string): void => void process.stdout.write(`${title}\n${text}\n\n`)
@@ -64,6 +65,15 @@ step('latency')
 const speeds: SpeedRow[] = []
 for (const [{ model, file }, half] of halves) speeds.push(await measureSpeed(model, file, half))
 speeds.push(await measureSpeed(whole.model, mobileNet, whole.half))
+
+const unlearned: UnlearnRow[] = []
+for (const [model, set, samples] of [
+  ['fashion-cnn', data.fashion, 'retained'],
+  ['fashion-cnn', data.fashion, 'forgotten alone'],
+  ['fashion-vit', data.normalised, 'retained'],
+] as const) {
+  unlearned.push(...(await measureUnlearning(model, await data.trained(model), set, samples, step)))
+}
 
 step('architectures')
 const cut = await measureArchitectures()
@@ -122,12 +132,28 @@ say(
     [1, 2, 3],
   ),
 )
-const bars = barsOf({ accuracies, architectures, speeds, whole })
+say(
+  `Unlearning one class with ${FORGET} samples of it and, where retained, ${RETAIN} of the others, in percent`,
+  table(
+    [
+      ['model', 'samples', 'class', 'accuracy on it', 'after', 'on the others', 'after', 'probe', 'after', 's'],
+      ...unlearned.map((row) => [
+        row.model,
+        row.samples,
+        String(row.class),
+        ...[...row.forget, ...row.others, ...row.probe].map(percent),
+        row.seconds.toFixed(1),
+      ]),
+    ],
+    [2, 3, 4, 5, 6, 7, 8, 9],
+  ),
+)
+const bars = barsOf({ accuracies, architectures, speeds, whole, unlearned })
 say('The bars', barTable(bars))
 const seconds = elapsed()
 note(`${seconds} s.`)
 const here = await environment('npm run bench:prune')
 const { half: _, ...time } = whole
 note(
-  `Written to ${await writeResults('prune', here, { seconds, bars, accuracies, speeds, whole: time, architectures })}.`,
+  `Written to ${await writeResults('prune', here, { seconds, bars, accuracies, speeds, whole: time, unlearned, architectures })}.`,
 )
