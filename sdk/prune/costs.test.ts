@@ -92,7 +92,7 @@ test('shares of weights are those of the sliced model', async () => {
 test('bytes: what the codec says of each tensor, scaled; near what the sliced model is packed to', async () => {
   const analysis = await analysed()
   const original = writeModel(analysis.model)
-  const sizes = await packedSizes(original, { name: 'net', what: 'original' })
+  const sizes = await packedSizes(original, { name: 'net', what: 'original', target })
   const bytes = bytesByContraction(analysis, sizes)
   const [w1, , w3] = analysis.contractions.map(({ output }) => bytes.get(output) ?? 0)
   // About 26 to 29 bits for float32 of any scale; those below a kilobyte are not packed by themselves.
@@ -101,7 +101,7 @@ test('bytes: what the codec says of each tensor, scaled; near what the sliced mo
   const cost = bytesCost(analysis, sizes)
   assert.equal(cost(new Map()), sizes.total)
   const kept = narrowed(analysis)
-  const actual = await packedSizes(writeModel(slice(analysis, kept)), { name: 'net', what: 'sliced' })
+  const actual = await packedSizes(writeModel(slice(analysis, kept)), { name: 'net', what: 'sliced', target })
   // Weights that become small move into the skeleton, where they are stored less well.
   assert.ok(Math.abs(cost(kept) - actual.total) < 0.12 * sizes.total, `${cost(kept)} for ${actual.total}`)
 })

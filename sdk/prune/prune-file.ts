@@ -116,9 +116,11 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const samples = await heldSamples(set, input, { limit, seed, ...call })
   const analysis = analyse(model, await observeValues(model, samples, execute, call))
   const feeds = await oneSample(input, samples)
+  const isOpen = input.shape.slice(1).some((dim) => typeof dim === 'string')
+  const packing = { name, target, shapes: isOpen ? { [input.name]: feeds[input.name].shape } : {}, ...call }
   let packed: Promise<PackedSizes> | undefined
   const sizesBefore = (): Promise<PackedSizes> => {
-    packed ??= packedSizes(file, { name, what: 'original', ...call })
+    packed ??= packedSizes(file, { what: 'original', ...packing })
     return packed
   }
   const gauge = await gaugeOf(budget, { analysis, sizes: sizesBefore, feeds, target, align }, call)
@@ -133,7 +135,7 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const attempt = async (remain: number): Promise<Attempt> => {
     const result = await prepared.to(gauge.budget(remain), { maxDisagreement })
     const pruned = writeModel(result.model)
-    const after = await packedSizes(pruned, { name, what: 'pruned model', ...call })
+    const after = await packedSizes(pruned, { what: 'pruned model', ...packing })
     const latency = await measureLatency([file, pruned], feeds, target, call)
     const isStopped = result.report.budget.reached > remain + 1e-9
     const reached = gauge.reached(result, after, latency[1])
@@ -178,7 +180,7 @@ async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: G
   let best = last
   for (let left = CORRECTIONS; left > 0 && !last.isStopped && judge(gauge, last.reached) !== 'met'; left--) {
     // In small steps: a measurement may have been disturbed.
-    remain = Math.max(0.85 * remain, Math.min(1.15 * remain, remain - (last.reached - aimOf(gauge))))
+    remain = Math.max(0.85 * remain, Math.min(1.15 * remain, 0.99, remain - (last.reached - aimOf(gauge))))
     const next = await attempt(remain).catch(impossible)
     if (!next) break
     last = next
