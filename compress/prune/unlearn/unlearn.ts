@@ -17,6 +17,7 @@ import { type CallOptions, HardpackError, shuffled, type Tensor, throwIfAborted 
 import type { Model } from '../../../sdk/onnx/index.ts'
 import { analysed } from '../analysed.ts'
 import type { PrunableLayer } from '../layers.ts'
+import { withSignatureOf } from '../prepared.ts'
 import type { Execute, Samples } from '../types.ts'
 import { withInitializers } from '../weights.ts'
 import { defaultEdit, layersToEdit, nothingToEdit } from './choice.ts'
@@ -132,7 +133,7 @@ export async function unlearn(
   const retainedAfter = retain && retains && (await predict(edited, retain, retains.held))
   const { values, strength, after } = best
   return {
-    model: edited,
+    model: withSignatureOf(edited, model),
     report: {
       class: chosen,
       edit,
