@@ -331,7 +331,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   { name: 'residual adds, with a padded shortcut', shape: PICTURE, build: residual, units: [8, 12, 10, 8] },
   { name: 'DenseNet', shape: PICTURE, build: denseNet, units: [8, 12, 6, 12, 6, 12, 6, 14] },
   { name: 'ShuffleNet V2', shape: PICTURE, build: shuffleNet2, units: [4, 4, 8, 8, 4, 4, 8, 8, 20] },
-  { name: 'ShuffleNet', shape: PICTURE, build: shuffleNet1, units: [8] },
+  { name: 'ShuffleNet', shape: PICTURE, build: shuffleNet1, units: [8], frozen: ['Conv'] },
   { name: 'Inception', shape: PICTURE, build: inception, units: [10, 6, 8, 12, 4, 6, 8, 4, 16] },
   { name: 'U-Net', shape: PICTURE, build: uNet, units: [8, 12, 16, 12, 10, 8] },
   { name: 'YOLO', shape: PICTURE, build: yolo, units: [8, 8, 8, 8, 16, 8, 16, 12] },

@@ -153,8 +153,14 @@ export function fullRefit(
   return { weights: fitted, bias: correctedBias(layout, bias, { weights, mean }, { weights: fitted, mean }) }
 }
 
-/** What the sequential refit of a layer is fitted to, one convolution group at a time. */
-function problemsOf({ layout, weights }: Layer, { mean, gram, targetMean, cross }: CrossStatistics) {
+/** Moments of ũ and of t with it, centred, of one convolution group. */
+interface Problem {
+  readonly covariance: Float64Array
+  readonly cross: Float64Array
+}
+
+/** What the sequential refit of a layer is fitted to. */
+function problemsOf({ layout, weights }: Layer, { mean, gram, targetMean, cross }: CrossStatistics): Problem[] {
   const { groups, columns, rowsOfOutput } = layout
   return Array.from({ length: groups }, (_, g) => {
     const own = ofGroup(mean, groups, g)
@@ -167,16 +173,24 @@ function problemsOf({ layout, weights }: Layer, { mean, gram, targetMean, cross 
 }
 
 /** E‖t − W' ũ‖² less E‖t‖², centred, of one convolution group. */
-function errorOf(
-  { covariance, cross }: { covariance: Float64Array; cross: Float64Array },
-  fitted: Float64Array,
-): number {
+function errorOf({ covariance, cross }: Problem, fitted: Float64Array): number {
   const given = times(fitted, covariance, Math.sqrt(covariance.length))
   return fitted.reduce((sum, weight, i) => sum + weight * (given[i] - 2 * cross[i]), 0)
 }
 
-/** Ridges that are tried, as shares of the mean of the diagonal. */
+/** Every `step`-th row of `[rows, size]`. */
+function rowsOf(matrix: Float64Array, size: number, step: number): Float64Array {
+  return matrix.filter((_, i) => Math.floor(i / size) % step === 0)
+}
+
+const everyRow = ({ covariance, cross }: Problem, step: number): Problem => ({
+  covariance,
+  cross: rowsOf(cross, Math.sqrt(covariance.length), step),
+})
+
+/** Ridges that are tried, as shares of the mean of the diagonal, and for how many outputs at most. */
 const RIDGES = [RIDGE, 3e-2, 0.3]
+const TRIED_ROWS = 128
 
 /**
  * The sequential refit, on what the layer reads in the net pruned so far. Its ridge is the one that does best on the half of the
@@ -195,19 +209,23 @@ export function sequentialRefit(
 ): Refit {
   const { name, layout, weights, bias } = layer
   const { groups, rows, columns, rowsOfOutput } = layout
-  const fitTo = (statistics: CrossStatistics, share: number): Float64Array[] =>
-    problemsOf(layer, statistics).map(({ covariance, cross }, g) =>
-      ridge(covariance, cross, ofGroup(prior, groups, g), kept[g], name, share),
-    )
+  const some = Math.ceil(rows / TRIED_ROWS)
+  const [fit, held] = (halves ?? []).map((half) => problemsOf(layer, half).map((problem) => everyRow(problem, some)))
   const lossOf = (share: number): number => {
-    if (!halves) return share
-    const fitted = fitTo(halves[0], share)
-    return problemsOf(layer, halves[1]).reduce((sum, problem, g) => sum + errorOf(problem, fitted[g]), 0)
+    let loss = 0
+    for (const [g, { covariance, cross }] of (fit ?? []).entries()) {
+      const towards = rowsOf(ofGroup(prior, groups, g), columns, some)
+      loss += errorOf(held[g], ridge(covariance, cross, towards, kept[g], name, share))
+    }
+    return loss
   }
   const losses = RIDGES.map(lossOf)
-  const fitted = new Float64Array(weights.length)
   const best = RIDGES[losses.indexOf(Math.min(...losses))]
-  for (const [g, part] of fitTo(whole, best).entries()) fitted.set(part, g * part.length)
+  const fitted = new Float64Array(weights.length)
+  for (const [g, { covariance, cross }] of problemsOf(layer, whole).entries()) {
+    const own = ridge(covariance, cross, ofGroup(prior, groups, g), kept[g], name, best)
+    fitted.set(own, g * own.length)
+  }
   const { mean, targetMean } = whole
   if (rowsOfOutput > 1) {
     return {

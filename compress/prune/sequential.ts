@@ -5,14 +5,14 @@
  * "Channel pruning for accelerating very deep neural networks", ICCV 2017, section 3.2).
  */
 
-import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
-import { indexGraph, type Model, makeNode } from '../../sdk/onnx/index.ts'
+import { type CallOptions, onnxOf, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
+import { indexGraph, type Model, makeNode, type NodeProto } from '../../sdk/onnx/index.ts'
 import { samplesFor } from './effort.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
-import { fidelityOf, fullRefit, masked, sequentialRefit } from './refit.ts'
-import { type Aim, crossStatisticsOf, type InputStatistics } from './statistics.ts'
-import type { Analysis, Contraction, Execute, Kept, Samples } from './types.ts'
+import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
+import { type Aim, type CrossMoments, crossStatisticsOf, type InputStatistics } from './statistics.ts'
+import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
 /** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
 const REFIT_MACS = 2.5e12
@@ -59,27 +59,45 @@ export async function refitNet(
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
     done += wave.length
-    const both = beside(model, values)
-    const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting))
-    const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
-      signal,
-      indices: indices[pass],
-    })
-    for (const [i, layer] of wave.entries()) {
-      const cross = moments.get(layer.name)
-      if (!cross) continue
-      const own = keptColumns(groups, layer, kept)
-      const added = aims[i].biased ? undefined : layer.bias
-      const before = statistics.get(layer.name)
-      const prior = before ? fullRefit(layer, before, own).weights : layer.weights
-      const refit = sequentialRefit(layer, cross, own, prior, added)
-      for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
-      const share = fidelityOf(layer, cross.whole, refit)
-      if (share !== undefined) fidelity.set(layer.name, share)
+    const priors = new Map(wave.map((layer) => [layer, priorOf(layer, statistics, keptColumns(groups, layer, kept))]))
+    // Once on what is before the rectifiers, and once more on what they let through.
+    for (const rectified of [false, true]) {
+      const both = beside(model, values)
+      const aims = wave.flatMap((layer) => aimOf(analysis, layer, both, waiting, rectified) ?? [])
+      if (aims.length === 0) continue
+      const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
+        signal,
+        indices: indices[pass],
+      })
+      for (const { layer, biased } of aims) {
+        const cross = moments.get(layer.name) as CrossMoments
+        const own = keptColumns(groups, layer, kept)
+        const refit = sequentialRefit(
+          layer,
+          cross,
+          own,
+          priors.get(layer) as Float64Array,
+          biased ? undefined : layer.bias,
+        )
+        for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
+        const share = rectified ? undefined : fidelityOf(layer, cross.whole, refit)
+        if (share !== undefined) fidelity.set(layer.name, share)
+      }
     }
   }
   onProgress?.({ stage: 'refit', done: total, total })
   return { values, fidelity }
+}
+
+/** The weights of the full refit; the layer's own where it keeps all its inputs. */
+function priorOf(
+  layer: PrunableLayer,
+  statistics: ReadonlyMap<string, InputStatistics>,
+  kept: KeptColumns,
+): Float64Array {
+  const moments = statistics.get(layer.name)
+  const whole = kept.every((columns) => columns.length === layer.layout.columns)
+  return moments && !whole ? fullRefit(layer, moments, kept).weights : layer.weights
 }
 
 /** The initializers of the layers that lose inputs, without a refit. */
@@ -98,18 +116,30 @@ export function maskedNet(
   return values
 }
 
-/** Where the outputs of a layer end up. */
-interface Ending {
-  /** The layer's output, behind its bias. */
-  readonly end: string
-  /** Whether `contraction.output` has the bias in it. */
+export interface LayerAim extends Aim {
+  readonly layer: PrunableLayer
+  /** Whether the target has the layer's bias in it. */
   readonly biased: boolean
-  /** The residual sum that it goes into, and the other branch. */
-  readonly residual?: { readonly sum: string; readonly other: string }
 }
 
-/** Follows a layer to its bias and, where it ends in one, to its residual add. */
-export function endingOf({ model, observed }: Pick<Analysis, 'model' | 'observed'>, contraction: Contraction): Ending {
+/**
+ * What a layer should give; may append nodes to the graph of both nets. Where a rectifier follows, everything below zero is as good as
+ * zero: `rectified` asks for what the original gives above zero, and elsewhere only for no more than zero.
+ *
+ * @returns `undefined` for `rectified` where no rectifier follows
+ */
+export function aimOf(
+  { model, observed }: Analysis,
+  layer: PrunableLayer,
+  both: { model: Model; second: (name: string) => string },
+  waiting: ReadonlySet<string>,
+  rectified: boolean,
+): LayerAim | undefined {
+  const { contraction, layout } = layer
+  const input = both.second(contraction.input)
+  if (layout.rowsOfOutput > 1) {
+    return rectified ? undefined : { layer, contraction, input, target: contraction.input, biased: true }
+  }
   const { consumers } = indexGraph(model.graph)
   const outputs = new Set(model.graph.output.map(({ name }) => name))
   const onlyReader = (value: string) => {
@@ -118,30 +148,26 @@ export function endingOf({ model, observed }: Pick<Analysis, 'model' | 'observed
   }
   const behind = onlyReader(contraction.output)
   const bias = behind?.opType === 'Add' && contraction.bias !== undefined && behind.input.includes(contraction.bias)
-  const biased = contraction.op !== 'MatMul'
   const end = bias ? behind.output[0] : contraction.output
   const sum = onlyReader(end)
   const other = sum?.opType === 'Add' ? sum.input.find((name) => name !== end) : undefined
   const alike = sum && same(observed.get(sum.output[0])?.shape, observed.get(contraction.output)?.shape)
-  return alike && other !== undefined ? { end, biased, residual: { sum: sum.output[0], other } } : { end, biased }
-}
-
-/** What a layer should give; may append a node to the graph of both nets. */
-export function aimOf(
-  analysis: Analysis,
-  { contraction, layout }: PrunableLayer,
-  both: { model: Model; second: (name: string) => string },
-  waiting: ReadonlySet<string>,
-): Aim & { biased: boolean } {
-  const input = both.second(contraction.input)
-  if (layout.rowsOfOutput > 1) return { contraction, input, target: contraction.input, biased: true }
-  const { biased, residual } = endingOf(analysis, contraction)
-  if (residual && !waiting.has(residual.other) && both.second(residual.other) !== residual.other) {
-    const target = `${residual.sum}/lacking`
-    both.model.graph.node.push(makeNode('Sub', [residual.sum, both.second(residual.other)], [target]))
-    return { contraction, input, target, biased: true }
+  const added = alike && other !== undefined && !waiting.has(other) && both.second(other) !== other ? other : undefined
+  const whole = added === undefined ? end : (sum as NodeProto).output[0]
+  const append = (op: string, inputs: readonly string[], attributes = {}): string => {
+    const name = `${contraction.output}/aim_${both.model.graph.node.length}`
+    both.model.graph.node.push(makeNode(op, inputs, [name], attributes))
+    return name
   }
-  return { contraction, input, target: contraction.output, biased }
+  let target = whole
+  if (rectified) {
+    if (onlyReader(whole)?.opType !== 'Relu' || both.second(whole) === whole) return undefined
+    const negative = append('Sub', [both.second(whole), append('Relu', [both.second(whole)])])
+    target = append('Where', [append('Cast', [append('Relu', [whole])], { to: onnxOf('bool') }), whole, negative])
+  }
+  if (added !== undefined) target = append('Sub', [target, both.second(added)])
+  const biased = contraction.op !== 'MatMul' || bias || added !== undefined
+  return { layer, contraction, input, target: target === end && !bias ? contraction.output : target, biased }
 }
 
 const same = (a: readonly number[] = [], b: readonly number[] = []): boolean =>

@@ -212,10 +212,15 @@ test('a bias that is added behind a convolution, and what is no bias', async () 
   const twice = bare()
   const others = net.add(net.add(twice, net.weight([4, 1, 1])), net.relu(twice))
   const multiplied = net.mul(bare(), net.weight([4, 1, 1]))
-  const sum = net.add(net.add(bare(), multiplied), net.add(net.add(biased, map), net.add(rows, others)))
-  const { contractions } = await analysisOf(net.model(net.head(sum, 4)), [3, 4, 4])
+  const seen = bare()
+  const behind = net.add(seen, net.weight([4, 1, 1]))
+  const sum = net.add(
+    net.add(net.add(bare(), behind), multiplied),
+    net.add(net.add(biased, map), net.add(rows, others)),
+  )
+  const { contractions } = await analysisOf(net.model(net.head(sum, 4), seen), [3, 4, 4])
   const biases = contractions.map(({ bias }) => bias !== undefined)
-  assert.deepEqual(biases, [true, false, false, false, false, false, true])
+  assert.deepEqual(biases, [true, false, false, false, false, false, false, true])
 })
 
 test('operators of other domains are not understood, whatever they are called', async () => {
@@ -229,4 +234,21 @@ test('operators of other domains are not understood, whatever they are called', 
   ])
   const { frozen } = analyse(model, observed)
   assert.deepEqual([frozen[0].op, frozen[0].reason, frozen[0].channels], ['Relu', 'the operator is not understood', 4])
+})
+
+test('channels that can only go together stay, and it is said', async () => {
+  const net = new Net([3, 4, 4])
+  const x = net.conv(net.input, 3, 4)
+  // Normalised in pairs, and shuffled so that the pairs are of each other's channels.
+  const paired = net.node('GroupNormalization', [x, net.weight([2]), net.weight([2])], { num_groups: 2 })
+  const mixed = net.node('Gather', [paired, net.ints([0, 2, 1, 3])], { axis: 1 })
+  const again = net.node('GroupNormalization', [mixed, net.weight([2]), net.weight([2])], { num_groups: 2 })
+  const model = net.model(net.head(again, 4))
+  model.opsetImport[0].version = 18
+  const { groups, frozen } = await analysisOf(model, [3, 4, 4])
+  assert.deepEqual(groups, [])
+  assert.deepEqual(frozen[0], {
+    ...{ op: 'Conv', node: x, reason: 'its channels can only go together' },
+    ...{ channels: 4, macs: 16 * 4 * 27 },
+  })
 })

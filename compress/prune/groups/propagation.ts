@@ -10,6 +10,7 @@ import type { Contraction, Observed } from '../types.ts'
 import { Atoms, type Axis, type Cause } from './atoms.ts'
 import { Products } from './products.ts'
 import type { Edit } from './structure.ts'
+import { namesInBodies } from './unshare.ts'
 
 /** Types of shapes, axes, indices and masks, which are no weights; and of those whose elements share a byte. */
 const NO_WEIGHTS = new Set<DType | undefined>(['int64', 'bool', 'int4', 'uint4', undefined])
@@ -36,6 +37,8 @@ export const LITERAL: readonly Int32Array[] = []
 export class Propagation {
   /** The version of ai.onnx. */
   readonly opset: number
+  /** What the graph gives. */
+  readonly outputs: ReadonlySet<string>
   readonly atoms = new Atoms()
   readonly products = new Products(this.atoms)
   readonly sites: Site[] = []
@@ -54,11 +57,12 @@ export class Propagation {
 
   constructor(model: Model, observed: ReadonlyMap<string, Observed>) {
     this.opset = opsetOf(model)
+    this.outputs = new Set(model.graph.output.map(({ name }) => name))
     this.#observed = observed
     this.#constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]))
     for (const node of model.graph.node) {
       for (const name of node.output) this.producers.set(name, node)
-      for (const name of node.input) {
+      for (const name of [...node.input, ...namesInBodies(node)]) {
         const readers = this.readers.get(name)
         if (readers) readers.push(node)
         else this.readers.set(name, [node])

@@ -136,7 +136,7 @@ export class Reading {
   #bias(output: string, outputs: number, channelAxis: number): string | undefined {
     if (this.has(2)) return this.#all.constantOf(this.node.input[2]) && this.node.input[2]
     const [reader, other] = this.#all.readers.get(output) ?? []
-    if (reader?.opType !== 'Add' || other) return undefined
+    if (reader?.opType !== 'Add' || other || this.#all.outputs.has(output)) return undefined
     const bias = this.#all.constantOf(reader.input.find((name) => name !== output) ?? '')
     const rank = this.outputShape().length
     const axis = channelAxis < 0 ? channelAxis + rank : channelAxis

@@ -20,7 +20,13 @@ export function gather(
   for (const sets of partition(all)) {
     const writers = all.sites.flatMap((site) => placesOf(all, site.contraction, site.outputs, sets))
     const readers = all.sites.flatMap((site) => placesOf(all, site.contraction, readAxis(all, site), sets))
-    if (sets.size < 2 || readers.length === 0) continue
+    if (readers.length === 0) continue
+    if (sets.size < 2) {
+      const { op, output } = writers[0].contraction
+      for (const set of sets.keys())
+        all.atoms.freeze(set, { op, node: output, reason: 'its channels can only go together' })
+      continue
+    }
     const name = nameOf(writers[0].contraction.output, names)
     const width = Math.min(
       ...[...writers, ...readers].map(({ positions }) => Math.max(...positions.map((at) => at.length))),

@@ -8,11 +8,11 @@ import { type CallOptions, elementCount } from '../../../sdk/core/index.ts'
 import { Fragment, type Model, makeUntypedOutput, opsetOf } from '../../../sdk/onnx/index.ts'
 import type { PrunableLayer } from '../layers.ts'
 import { upstream } from '../parts.ts'
-import { endingOf } from '../sequential.ts'
 import { runOver } from '../statistics.ts'
 import { factorOf, solveRows, withRidge } from '../symmetric.ts'
 import type { Analysis, Contraction, Execute, Samples } from '../types.ts'
 import { copyOf } from '../weights.ts'
+import { streamOf } from './stream.ts'
 
 /** v of a layer, and where its channels lie. */
 export interface Direction {
@@ -68,8 +68,7 @@ export async function directionsOf(
     zz: fragment.node('MatMul', [transposed, centred]),
   }
   const ofLayers = layers.map(({ contraction }) => {
-    const { end, residual } = endingOf(analysis, contraction)
-    const stream = residual?.sum ?? end
+    const stream = streamOf(analysis, contraction).value
     const rank = analysis.observed.get(contraction.output)?.shape.length ?? 2
     const axis = axisOf(contraction, rank)
     const inside = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== 0 && i !== axis)
