@@ -14,7 +14,7 @@ export const PRUNE_HELP: readonly string[] = [
   '--prune BUDGET        remove channels first, until this remains: flops=0.5, params=0.5, latency=0.6, bytes=0.5 or bytes=2MB',
   '--prune-samples PATH  unlabelled samples to prune on; default: those that the guard is fitted on, else synthetic pictures',
   '--method NAME         default, or paper: ModHiFi as published',
-  '--align N             leave channels in multiples of N; default 8, which is what CPU kernels are fast at',
+  '--align N             leave channels in multiples of N, as CPU kernels are fast at; default 8, for latency what the target likes',
   '--max-disagreement R  stop before a larger share of answers than this differs from the original, such as 0.02',
   '--report FILE         write what pruning came to as HTML, with a .json beside it',
 ]

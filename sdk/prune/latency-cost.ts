@@ -1,28 +1,31 @@
 /**
- * Latency as a cost: what narrowing each group saves on the target, measured by slicing that group alone to a half and to a
- * quarter, and between these widths in proportion. Savings are added up, which is exact for groups that share no layer; for
- * the rest all groups are sliced at once, once, and the sum is scaled to what that saved.
+ * Latency as a cost. A layer is taken to need time in proportion to what remains of its weight, `t_c · share_c`, which two
+ * groups narrow at once: that of its inputs and that of its outputs. How much time each needs is not read off MACs but fitted
+ * to measurements on the target, one group sliced at a time, and all of them together: non-negative least squares by
+ * multiplicative updates (Lee and Seung, NIPS 2001), which start at MACs and stay near them where measurements cannot tell.
  */
 
-import { type Analysis, type Group, type Kept, slice } from '../../compress/prune/index.ts'
+import { type Analysis, costByContraction, type Group, type Kept, slice } from '../../compress/prune/index.ts'
 import type { Target } from '../../targets/types.ts'
 import type { CallOptions, Tensor } from '../core/index.ts'
 import { writeModel } from '../onnx/index.ts'
 import { measureLatency } from './latency.ts'
-import { keptUnits } from './widths.ts'
+import { sharesOf } from './widths.ts'
 
-/** Rounds of one measurement of a group: the sum over groups is what counts, so each may be rough. */
-const ROUNDS = 15
+/** Time of one measurement: the sum over groups is what counts, so each may be rough. */
+const MILLISECONDS = 400
 const SHARES = [1 / 2, 1 / 4] as const
+const UPDATES = 300
 
-/** What a group saves, as a share of the model's latency, at numbers of units in falling order; nothing at all of them. */
-interface Savings {
-  readonly units: readonly number[]
-  readonly saved: readonly number[]
+/** A narrower model, and the share of the latency that it saves. */
+interface Measurement {
+  /** What each contraction has lost of its weight. */
+  readonly lost: Float64Array
+  readonly saved: number
 }
 
 /**
- * Measures what each group costs.
+ * Measures what each layer costs.
  *
  * @param align widths in channels that the runtime is fast at
  * @returns the latency that remains of the original's, about: 1 for all units
@@ -38,36 +41,55 @@ export async function latencyCost(
   { align, signal, onProgress }: CallOptions & { readonly align: number },
 ): Promise<(kept: Kept) => number> {
   const original = writeModel(analysis.model)
-  const { groups } = analysis
-  const savings = new Map<string, Savings>()
+  const { groups, contractions } = analysis
   const stage = 'measure the latency of groups'
+  const lostOf = (kept: Kept): Float64Array => {
+    const shares = sharesOf(analysis, kept)
+    return Float64Array.from(contractions, ({ output }) => 1 - (shares.get(output) ?? 1))
+  }
+  const measure = async (cuts: readonly Kept[]): Promise<Measurement[]> => {
+    if (cuts.length === 0) return []
+    const narrow = cuts.map((kept) => writeModel(slice(analysis, kept)))
+    const times = await measureLatency([original, ...narrow], feeds, target, { milliseconds: MILLISECONDS, signal })
+    return cuts.map((kept, i) => ({ lost: lostOf(kept), saved: Math.max(0, 1 - times[i + 1].ratio) }))
+  }
+  const measurements: Measurement[] = []
   for (const [i, group] of groups.entries()) {
     onProgress?.({ stage, done: i, total: groups.length + 1 })
-    const units = [...new Set(SHARES.map((share) => narrowed(group, share, align)))].filter((n) => n < group.units)
-    const narrow = units.map((n) => writeModel(slice(analysis, new Map([[group.name, firstUnits(n)]]))))
-    const measured =
-      narrow.length > 0 ? await measureLatency([original, ...narrow], feeds, target, { rounds: ROUNDS, signal }) : []
-    let most = 0
-    const saved = measured.slice(1).map(({ ratio }) => {
-      most = Math.max(most, 1 - ratio)
-      return most
-    })
-    savings.set(group.name, { units: [group.units, ...units], saved: [0, ...saved] })
+    const widths = [...new Set(SHARES.map((share) => narrowed(group, share, align)))]
+    const cuts = widths.filter((n) => n < group.units).map((n) => new Map([[group.name, firstUnits(n)]]))
+    measurements.push(...(await measure(cuts)))
   }
   onProgress?.({ stage, done: groups.length, total: groups.length + 1 })
-  const added = (kept: Kept): number =>
-    groups.reduce((sum, group) => {
-      const own = savings.get(group.name)
-      return own ? sum + savedAt(own, keptUnits(group, kept)) : sum
-    }, 0)
-  const half: Kept = new Map(groups.map((group) => [group.name, firstUnits(narrowed(group, 1 / 2, align))]))
-  const [, together] = await measureLatency([original, writeModel(slice(analysis, half))], feeds, target, {
-    rounds: 2 * ROUNDS,
-    signal,
-  })
+  measurements.push(
+    ...(await measure(
+      SHARES.map((share) => new Map(groups.map((group) => [group.name, firstUnits(narrowed(group, share, align))]))),
+    )),
+  )
   onProgress?.({ stage, done: groups.length + 1, total: groups.length + 1 })
-  const scale = added(half) > 0 ? Math.max(0, 1 - together.ratio) / added(half) : 1
-  return (kept) => 1 - scale * added(kept)
+  const macs = costByContraction(analysis)
+  const prior = Float64Array.from(contractions, ({ output }) => macs.get(output) ?? 0)
+  const times = fitted(prior, measurements)
+  return (kept) => 1 - lostOf(kept).reduce((sum, lost, c) => sum + lost * times[c], 0)
+}
+
+/** The time of each contraction, as a share of the whole model's. */
+function fitted(prior: Float64Array, measurements: readonly Measurement[]): Float64Array {
+  const total = prior.reduce((sum, own) => sum + own, 0)
+  const times = prior.map((own) => own / total)
+  for (let update = 0; update < UPDATES; update++) {
+    const wanted = new Float64Array(times.length)
+    const had = new Float64Array(times.length)
+    for (const { lost, saved } of measurements) {
+      const predicted = lost.reduce((sum, own, c) => sum + own * times[c], 0)
+      for (const [c, own] of lost.entries()) {
+        wanted[c] += own * saved
+        had[c] += own * predicted
+      }
+    }
+    for (const [c, own] of had.entries()) if (own > 0) times[c] *= wanted[c] / own
+  }
+  return times
 }
 
 const firstUnits = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
@@ -75,14 +97,5 @@ const firstUnits = (count: number): number[] => Array.from({ length: count }, (_
 /** Units of a share of a group, in whole steps of the alignment where it is wide enough. */
 function narrowed({ units, width }: Group, share: number, align: number): number {
   const step = Math.max(1, Math.round(align / width))
-  return Math.min(units, Math.max(1, step * Math.max(1, Math.round((share * units) / step))))
-}
-
-/** Between measured widths in proportion; below the narrowest, on along the last line. */
-function savedAt({ units, saved }: Savings, kept: number): number {
-  if (units.length < 2) return 0
-  const found = units.findIndex((n) => n <= kept)
-  const to = found < 0 ? units.length - 1 : Math.max(1, found)
-  const slope = (saved[to] - saved[to - 1]) / (units[to - 1] - units[to])
-  return saved[to - 1] + slope * (units[to - 1] - kept)
+  return Math.min(units, step * Math.max(1, Math.round((share * units) / step)))
 }

@@ -47,17 +47,19 @@ export interface Latency {
   readonly ratio: number
   /** The middle half of these ratios. */
   readonly spread: readonly [number, number]
+  /** How often it ran. */
+  readonly rounds: number
 }
 
-/** Time that one measurement should take, warm-up left out. */
+/** Time that one measurement should take, warm-up left out, and how many rounds it has at least and at most. */
 const MEASURE_MS = 3000
-const ROUNDS = [12, 120] as const
+const ROUNDS = [12, 400] as const
 
 /**
  * Measures models on a target, in turns, on one sample.
  *
  * @param models ONNX files; the first is what the others are compared with
- * @param rounds as many as fit into three seconds, at least 12 and at most 120, unless told
+ * @param options.rounds as many as fit into `milliseconds` (3000 unless told), at least 12 and at most 400, unless told
  * @throws HardpackError as `target.create` and `session.run` do.
  * @example
  * const [before, after] = await measureLatency([original, pruned], { [input]: await samples.batch([0]) }, node({ threads: 1 }))
@@ -67,18 +69,18 @@ export async function measureLatency(
   models: readonly Uint8Array[],
   feeds: Readonly<Record<string, Tensor>>,
   target: Target,
-  options: CallOptions & { readonly rounds?: number; readonly stage?: string } = {},
+  options: CallOptions & { readonly rounds?: number; readonly milliseconds?: number; readonly stage?: string } = {},
 ): Promise<Latency[]> {
   const { signal } = options
   const sessions = []
   try {
     for (const model of models) sessions.push(await target.create({ model }, { signal }))
     const tasks = sessions.map((session) => () => session.run(feeds, { signal }))
-    const rounds = options.rounds ?? (await roundsFor(tasks))
+    const rounds = options.rounds ?? (await roundsFor(tasks, options.milliseconds ?? MEASURE_MS))
     const times = await interleaved(tasks, { ...options, rounds })
     return times.map((own) => {
       const ratios = own.map((time, i) => time / times[0][i])
-      return { milliseconds: middle(own), ratio: middle(ratios), spread: quartiles(ratios) }
+      return { milliseconds: middle(own), ratio: middle(ratios), spread: quartiles(ratios), rounds }
     })
   } finally {
     for (const session of sessions) await session.close()
@@ -86,10 +88,10 @@ export async function measureLatency(
 }
 
 /** As many as fit into the time, by one round of two. */
-async function roundsFor(tasks: readonly (() => Promise<unknown>)[]): Promise<number> {
+async function roundsFor(tasks: readonly (() => Promise<unknown>)[], milliseconds: number): Promise<number> {
   const times = await interleaved(tasks, { rounds: 2, warmUp: 1 })
   const round = times.reduce((sum, own) => sum + Math.min(...own), 0)
-  return Math.max(ROUNDS[0], Math.min(ROUNDS[1], 2 * Math.round(MEASURE_MS / round / 2)))
+  return Math.max(ROUNDS[0], Math.min(ROUNDS[1], 2 * Math.round(milliseconds / round / 2)))
 }
 
 function middle(values: readonly number[]): number {

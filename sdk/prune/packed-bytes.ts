@@ -5,6 +5,7 @@
 
 import type { Effort } from '../../compress/index.ts'
 import type { Analysis, Kept } from '../../compress/prune/index.ts'
+import type { Target } from '../../targets/types.ts'
 import { bytesSource, type CallOptions } from '../core/index.ts'
 import { inspect } from '../pack/inspect.ts'
 import { pack } from '../pack/pack.ts'
@@ -21,19 +22,31 @@ export interface PackedSizes {
   readonly tensors: ReadonlyMap<string, number>
 }
 
+export interface PackedSizesOptions extends CallOptions {
+  readonly name: string
+  /** What it is, for the progress. */
+  readonly what: string
+  readonly target: Target
+  /** Of inputs whose dimensions are open. */
+  readonly shapes?: Readonly<Record<string, readonly number[]>>
+}
+
 /**
  * Packs a model and says where its bytes go.
  *
- * @param options.what it is, for the progress
  * @throws HardpackError as `pack` does.
  */
 export async function packedSizes(
   file: Uint8Array,
-  { name, what, signal, onProgress }: CallOptions & { readonly name: string; readonly what: string },
+  { name, what, target, shapes, signal, onProgress }: PackedSizesOptions,
 ): Promise<PackedSizes> {
   const { bytes } = await pack(file, {
     name,
     effort: EFFORT,
+    shapes,
+    // Whether two runtimes agree is for those who ship it.
+    reference: target,
+    second: target,
     signal,
     onProgress: onProgress && (({ stage, ...rest }) => onProgress({ stage: `pack the ${what}: ${stage}`, ...rest })),
   })
@@ -55,7 +68,7 @@ export function bytesByContraction(
  * Packed bytes of what is kept, estimated.
  *
  * @example
- * const cost = bytesCost(analysis, await packedSizes(file, { name: 'net' }))
+ * const cost = bytesCost(analysis, await packedSizes(file, { name: 'net', what: 'original', target }))
  * cost(new Map([['conv1', [0, 1, 2, 3]]])) // fewer than before
  */
 export function bytesCost(

@@ -19,6 +19,7 @@ import { type Model, readModel, signatureOf, type TensorValue, writeModel } from
 import { isQuantized } from '../pack/quantized.ts'
 import type { Preprocess, SampleSet } from '../pack/samples/index.ts'
 import { filled } from '../run/rows.ts'
+import { blockOf } from './block.ts'
 import { type Budget, budgetText } from './budget.ts'
 import { aimOf, type Gauge, gaugeOf, judge } from './gauge.ts'
 import { type Latency, measureLatency } from './latency.ts'
@@ -40,7 +41,7 @@ export interface PruneOptions extends CallOptions {
   readonly limit?: number
   /** `paper`: the algorithm as published. */
   readonly method?: 'default' | 'paper'
-  /** Numbers of channels are multiples of this; 8 unless told, which is what CPU kernels are fast at. */
+  /** Numbers of channels are multiples of this. 8 unless told; for a budget of latency the block of the target, 8 or 16. */
   readonly align?: number
   /** Stop removing when a larger share of answers than this differs from the original's. */
   readonly maxDisagreement?: number
@@ -60,7 +61,6 @@ export interface PruneResult {
 
 const SAMPLES = 512
 const ALIGN = 8
-const ROUNDS = 60
 /** How often a budget of bytes or latency that was missed is corrected. */
 const CORRECTIONS = 3
 
@@ -92,7 +92,7 @@ interface Attempt {
  * const { file: smaller, report } = await prune(file, { budget: { kind: 'flops', remain: 0.5 }, samples })
  */
 export async function prune(file: Uint8Array, options: PruneOptions): Promise<PruneResult> {
-  const { signal, onProgress, seed = 0, align = ALIGN, limit = SAMPLES, budget, maxDisagreement } = options
+  const { signal, onProgress, seed = 0, limit = SAMPLES, budget, maxDisagreement } = options
   const call = { signal, onProgress }
   const startedAt = performance.now()
   const name = options.name ?? 'model'
@@ -101,6 +101,7 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const target = options.target ?? node({ threads: 1 })
   // Fitting is no place for a runtime that rewrites integers wrongly.
   const optimization = isQuantized(model) ? 'basic' : undefined
+  const align = options.align ?? (budget.kind === 'latency' ? await blockOf(target, call) : ALIGN)
   const execute: Execute = (own, { signal } = {}) => target.create({ model: own }, { signal, optimization })
   const isSynthetic = options.samples === undefined
   const set =
@@ -115,9 +116,11 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const samples = await heldSamples(set, input, { limit, seed, ...call })
   const analysis = analyse(model, await observeValues(model, samples, execute, call))
   const feeds = await oneSample(input, samples)
+  const isOpen = input.shape.slice(1).some((dim) => typeof dim === 'string')
+  const packing = { name, target, shapes: isOpen ? { [input.name]: feeds[input.name].shape } : {}, ...call }
   let packed: Promise<PackedSizes> | undefined
   const sizesBefore = (): Promise<PackedSizes> => {
-    packed ??= packedSizes(file, { name, what: 'original', ...call })
+    packed ??= packedSizes(file, { what: 'original', ...packing })
     return packed
   }
   const gauge = await gaugeOf(budget, { analysis, sizes: sizesBefore, feeds, target, align }, call)
@@ -132,8 +135,8 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const attempt = async (remain: number): Promise<Attempt> => {
     const result = await prepared.to(gauge.budget(remain), { maxDisagreement })
     const pruned = writeModel(result.model)
-    const after = await packedSizes(pruned, { name, what: 'pruned model', ...call })
-    const latency = await measureLatency([file, pruned], feeds, target, { rounds: ROUNDS, ...call })
+    const after = await packedSizes(pruned, { what: 'pruned model', ...packing })
+    const latency = await measureLatency([file, pruned], feeds, target, call)
     const isStopped = result.report.budget.reached > remain + 1e-9
     const reached = gauge.reached(result, after, latency[1])
     return { result, file: pruned, sizes: [await sizesBefore(), after], latency, reached, isStopped }
@@ -150,10 +153,11 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
       generator: `hardpack ${version}`,
       seconds: (performance.now() - startedAt) / 1000,
       budget: { ...budget, reached: best.reached },
+      align,
       source: { name: samples.name, synthetic: isSynthetic },
       layers: withBytes(layers, analysis, best.sizes),
       bytes: { onnx: [file.length, best.file.length], packed: [best.sizes[0].total, best.sizes[1].total] },
-      latency: { target: target.name, before: best.latency[0], after: best.latency[1], rounds: ROUNDS },
+      latency: { target: target.name, before: best.latency[0], after: best.latency[1] },
       warnings: warningsOf({
         synthetic: isSynthetic,
         samples: samples.count,
@@ -163,6 +167,11 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   }
 }
 
+/** A correction beyond what the model can meet ends the search: what was tried before it counts. */
+function impossible(error: unknown): undefined {
+  if (!(error instanceof HardpackError && error.code === 'INVALID_ARGUMENT')) throw error
+}
+
 /** The attempt that keeps most of those within the budget; where none is within it, the nearest. */
 async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: Gauge): Promise<Attempt> {
   const isAbove = ({ reached }: Attempt): boolean => judge(gauge, reached) === 'above'
@@ -170,8 +179,11 @@ async function corrected(attempt: (remain: number) => Promise<Attempt>, gauge: G
   let last = await attempt(remain)
   let best = last
   for (let left = CORRECTIONS; left > 0 && !last.isStopped && judge(gauge, last.reached) !== 'met'; left--) {
-    remain = Math.max(remain / 2, Math.min((1 + remain) / 2, remain - (last.reached - aimOf(gauge))))
-    last = await attempt(remain)
+    // In small steps: a measurement may have been disturbed.
+    remain = Math.max(0.85 * remain, Math.min(1.15 * remain, 0.99, remain - (last.reached - aimOf(gauge))))
+    const next = await attempt(remain).catch(impossible)
+    if (!next) break
+    last = next
     const isBetter = isAbove(best) ? last.reached < best.reached : !isAbove(last) && last.reached > best.reached
     if (isBetter) best = last
   }

@@ -26,6 +26,8 @@ export interface FilePruneReport extends Omit<PruneReport, 'layers' | 'budget'> 
   readonly generator: string
   /** What was asked for, and the share of the original that remains of it. */
   readonly budget: Budget & { readonly reached: number }
+  /** What numbers of channels are multiples of. */
+  readonly align: number
   readonly source: {
     readonly name: string
     readonly synthetic: boolean
@@ -42,7 +44,6 @@ export interface FilePruneReport extends Omit<PruneReport, 'layers' | 'budget'> 
     readonly target: string
     readonly before: Latency
     readonly after: Latency
-    readonly rounds: number
   }
   /** What a reader should know before relying on it; one sentence each. */
   readonly warnings: readonly string[]

@@ -17,6 +17,7 @@ const report: FilePruneReport = {
   samples: 512,
   seconds: 41.3,
   budget: { kind: 'flops', remain: 0.5, reached: 0.498 },
+  align: 8,
   source: { name: 'images', synthetic: false },
   cost: { before: { macs: 125_485_706, parameters: 853_018 }, after: { macs: 62_400_000, parameters: 401_234 } },
   layers: [
@@ -51,9 +52,8 @@ const report: FilePruneReport = {
   bytes: { onnx: [3_439_046, 1_640_000], packed: [2_810_031, 1_330_122] },
   latency: {
     target: 'node',
-    rounds: 60,
-    before: { milliseconds: 9.12, ratio: 1, spread: [1, 1] },
-    after: { milliseconds: 4.87, ratio: 0.534, spread: [0.52, 0.55] },
+    before: { milliseconds: 9.12, ratio: 1, spread: [1, 1], rounds: 60 },
+    after: { milliseconds: 4.87, ratio: 0.534, spread: [0.52, 0.55], rounds: 60 },
   },
   warnings: ['Pruned on few samples.'],
 }

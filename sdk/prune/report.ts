@@ -103,7 +103,7 @@ function totals({ cost, bytes, latency }: FilePruneReport): Markup {
       html`<tr><th scope="row">${what}</th><td class="n">${whole(before)}</td><td class="n">${whole(after)}</td>${barCell(remains([before, after]))}</tr>`,
   )}
 <tr><th scope="row">milliseconds of one run on ${latency.target}</th><td class="n">${latency.before.milliseconds.toPrecision(3)}</td><td class="n">${latency.after.milliseconds.toPrecision(3)}</td>${barCell(latency.after.ratio)}</tr></tbody></table></div>
-<p class="soft">Latency: both models ran in turns on one sample, ${whole(latency.rounds)} times each. What remains is the median of the ratios of neighbours, half of which lay between ${low.toFixed(2)} and ${high.toFixed(2)}.</p>
+<p class="soft">Latency: both models ran in turns on one sample, ${whole(latency.after.rounds)} times each. What remains is the median of the ratios of neighbours, half of which lay between ${low.toFixed(2)} and ${high.toFixed(2)}.</p>
 </section>`
 }
 
@@ -169,8 +169,18 @@ function frozen({ frozen: all, cost }: FilePruneReport): Markup | false {
 </section>`
 }
 
-function footer({ generator, method, criterion, refit, samples, source, seconds, latency }: FilePruneReport): Markup {
-  const how = `${method === 'paper' ? "the paper's method" : 'the default method'}, units ranked by ${criterion}, ${refit ? 'remaining weights fitted again' : 'without a fit'}`
+function footer({
+  generator,
+  method,
+  criterion,
+  refit,
+  samples,
+  source,
+  seconds,
+  latency,
+  align,
+}: FilePruneReport): Markup {
+  const how = `${method === 'paper' ? "the paper's method" : 'the default method'}, units ranked by ${criterion}, channels in multiples of ${align}, ${refit ? 'remaining weights fitted again' : 'without a fit'}`
   return html`<footer class="soft">
 <p>Pruned by ${generator} in ${seconds.toFixed(1)} s: ${how}. Samples: ${whole(samples)} of ${source.name}. The original takes ${milliseconds(latency.before.milliseconds)}.</p>
 <p><b>MACs</b> are multiply-accumulates of convolutions and matrix products on one sample. Method: ModHiFi (Kashyap et al., NeurIPS 2025), with a least-squares fit of what remains in place of one factor a channel.</p>
