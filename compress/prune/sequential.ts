@@ -1,17 +1,15 @@
 /**
- * The refit of a whole net, layer by layer from its input on, each on what it reads once all before it are pruned and refitted. Its
- * target is what the original gives at that place, so that a layer also takes back errors of those before it. Where a layer ends in a
- * residual add, the target is what the sum lacks: the original's sum less the other branch as it has become (He, Zhang, Sun,
- * "Channel pruning for accelerating very deep neural networks", ICCV 2017, section 3.2).
+ * The refit of a whole net, layer by layer from its input on, each on what it reads once all before it are pruned and refitted. It
+ * aims at what the original gives at that place (see `aims.ts`), so that a layer also takes back errors of those before it.
  */
 
-import { type CallOptions, onnxOf, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
-import { indexGraph, type Model, makeNode, type NodeProto } from '../../sdk/onnx/index.ts'
+import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
+import { aimOf, rectifiedAimOf } from './aims.ts'
 import { samplesFor } from './effort.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
 import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
-import { type Aim, type CrossMoments, crossStatisticsOf, type InputStatistics } from './statistics.ts'
+import { type CrossMoments, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
 /** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
@@ -61,9 +59,9 @@ export async function refitNet(
     done += wave.length
     const priors = new Map(wave.map((layer) => [layer, priorOf(layer, statistics, keptColumns(groups, layer, kept))]))
     // Once on what is before the rectifiers, and once more on what they let through.
-    for (const rectified of [false, true]) {
+    for (const wanted of [aimOf, rectifiedAimOf]) {
       const both = beside(model, values)
-      const aims = wave.flatMap((layer) => aimOf(analysis, layer, both, waiting, rectified) ?? [])
+      const aims = wave.flatMap((layer) => wanted(analysis, layer, both, waiting) ?? [])
       if (aims.length === 0) continue
       const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
         signal,
@@ -80,7 +78,7 @@ export async function refitNet(
           biased ? undefined : layer.bias,
         )
         for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
-        const share = rectified ? undefined : fidelityOf(layer, cross.whole, refit)
+        const share = wanted === rectifiedAimOf ? undefined : fidelityOf(layer, cross.whole, refit)
         if (share !== undefined) fidelity.set(layer.name, share)
       }
     }
@@ -115,60 +113,3 @@ export function maskedNet(
   }
   return values
 }
-
-export interface LayerAim extends Aim {
-  readonly layer: PrunableLayer
-  /** Whether the target has the layer's bias in it. */
-  readonly biased: boolean
-}
-
-/**
- * What a layer should give; may append nodes to the graph of both nets. Where a rectifier follows, everything below zero is as good as
- * zero: `rectified` asks for what the original gives above zero, and elsewhere only for no more than zero.
- *
- * @returns `undefined` for `rectified` where no rectifier follows
- */
-export function aimOf(
-  { model, observed }: Analysis,
-  layer: PrunableLayer,
-  both: { model: Model; second: (name: string) => string },
-  waiting: ReadonlySet<string>,
-  rectified: boolean,
-): LayerAim | undefined {
-  const { contraction, layout } = layer
-  const input = both.second(contraction.input)
-  if (layout.rowsOfOutput > 1) {
-    return rectified ? undefined : { layer, contraction, input, target: contraction.input, biased: true }
-  }
-  const { consumers } = indexGraph(model.graph)
-  const outputs = new Set(model.graph.output.map(({ name }) => name))
-  const onlyReader = (value: string) => {
-    const readers = consumers.get(value) ?? []
-    return readers.length === 1 && !outputs.has(value) ? readers[0] : undefined
-  }
-  const behind = onlyReader(contraction.output)
-  const bias = behind?.opType === 'Add' && contraction.bias !== undefined && behind.input.includes(contraction.bias)
-  const end = bias ? behind.output[0] : contraction.output
-  const sum = onlyReader(end)
-  const other = sum?.opType === 'Add' ? sum.input.find((name) => name !== end) : undefined
-  const alike = sum && same(observed.get(sum.output[0])?.shape, observed.get(contraction.output)?.shape)
-  const added = alike && other !== undefined && !waiting.has(other) && both.second(other) !== other ? other : undefined
-  const whole = added === undefined ? end : (sum as NodeProto).output[0]
-  const append = (op: string, inputs: readonly string[], attributes = {}): string => {
-    const name = `${contraction.output}/aim_${both.model.graph.node.length}`
-    both.model.graph.node.push(makeNode(op, inputs, [name], attributes))
-    return name
-  }
-  let target = whole
-  if (rectified) {
-    if (onlyReader(whole)?.opType !== 'Relu' || both.second(whole) === whole) return undefined
-    const negative = append('Sub', [both.second(whole), append('Relu', [both.second(whole)])])
-    target = append('Where', [append('Cast', [append('Relu', [whole])], { to: onnxOf('bool') }), whole, negative])
-  }
-  if (added !== undefined) target = append('Sub', [target, both.second(added)])
-  const biased = contraction.op !== 'MatMul' || bias || added !== undefined
-  return { layer, contraction, input, target: target === end && !bias ? contraction.output : target, biased }
-}
-
-const same = (a: readonly number[] = [], b: readonly number[] = []): boolean =>
-  a.length === b.length && a.every((size, i) => size === b[i])

@@ -2,10 +2,10 @@
 
 import { HardpackError } from '../../../sdk/core/index.ts'
 import type { Model } from '../../../sdk/onnx/index.ts'
+import { endingOf } from '../aims.ts'
 import { layersOf, type PrunableLayer } from '../layers.ts'
 import { downstream } from '../parts.ts'
 import type { Analysis } from '../types.ts'
-import { streamOf } from './stream.ts'
 
 /** Hidden layers, of which the last half, or those that are named. */
 export function layersToEdit(analysis: Analysis, names: readonly string[] | undefined): PrunableLayer[] {
@@ -29,7 +29,9 @@ export function layersToEdit(analysis: Analysis, names: readonly string[] | unde
   }
   const second = new Set(hidden.slice(Math.floor(hidden.length / 2)).map(({ output }) => output))
   const late = editable.filter(({ name }) => second.has(name))
-  const residual = hasLayerNorm(model) ? late.filter(({ contraction }) => streamOf(analysis, contraction).residual) : []
+  const residual = hasLayerNorm(model)
+    ? late.filter(({ contraction }) => endingOf(analysis, contraction).residual !== undefined)
+    : []
   const found = residual.length > 0 ? residual : late
   if (found.length === 0) throw nothingToEdit()
   return found

@@ -6,13 +6,13 @@
 
 import { type CallOptions, elementCount } from '../../../sdk/core/index.ts'
 import { Fragment, type Model, makeUntypedOutput, opsetOf } from '../../../sdk/onnx/index.ts'
+import { endingOf } from '../aims.ts'
 import type { PrunableLayer } from '../layers.ts'
 import { upstream } from '../parts.ts'
 import { runOver } from '../statistics.ts'
 import { factorOf, solveRows, withRidge } from '../symmetric.ts'
 import type { Analysis, Contraction, Execute, Samples } from '../types.ts'
 import { copyOf } from '../weights.ts'
-import { streamOf } from './stream.ts'
 
 /** v of a layer, and where its channels lie. */
 export interface Direction {
@@ -68,7 +68,8 @@ export async function directionsOf(
     zz: fragment.node('MatMul', [transposed, centred]),
   }
   const ofLayers = layers.map(({ contraction }) => {
-    const stream = streamOf(analysis, contraction).value
+    const { end, residual } = endingOf(analysis, contraction)
+    const stream = residual?.sum ?? end
     const rank = analysis.observed.get(contraction.output)?.shape.length ?? 2
     const axis = axisOf(contraction, rank)
     const inside = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== 0 && i !== axis)

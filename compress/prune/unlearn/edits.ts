@@ -1,10 +1,10 @@
 /** Edits of rising strength, among which the smallest is sought that forgets: with samples to retain a refit, without them none. */
 
 import { type CallOptions, type Tensor, throwIfAborted } from '../../../sdk/core/index.ts'
+import { aimOf } from '../aims.ts'
 import { type PrunableLayer, tensorsOfRefit } from '../layers.ts'
 import { beside, waves } from '../parts.ts'
 import { type Refit, sequentialRefit } from '../refit.ts'
-import { aimOf, type LayerAim } from '../sequential.ts'
 import { type CrossMoments, crossStatisticsOf, type InputStatistics, statisticsOf } from '../statistics.ts'
 import type { Analysis, Execute, Samples } from '../types.ts'
 import { appendForgetting, type Direction, directionsOf, FORGET_WEIGHT } from './direction.ts'
@@ -139,7 +139,7 @@ async function waveStatistics(
   const { analysis, execute, calls, logits, chosen } = plan
   const { signal } = calls
   const both = beside(analysis.model, values)
-  const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting, false) as LayerAim)
+  const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting))
   const options = (indices: readonly number[]) => ({ signal, indices })
   const retain = await crossStatisticsOf(analysis, both.model, aims, plan.retain, execute, options(plan.retained))
   const forgetting = aims.map((aim) => {
