@@ -84,7 +84,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }))
 
 test('help is data; a wrong call is exit status 2, a sentence and the usage on stderr', async () => {
-  const commands = ['pack', 'inspect', 'verify', 'run', 'unpack', 'parity', 'keygen', 'doctor']
+  const commands = ['pack', 'unlearn', 'inspect', 'verify', 'run', 'unpack', 'parity', 'keygen', 'doctor']
   const overview = await hardpack('--help')
   assert.deepEqual([overview.status, overview.stderr], [0, ''])
   for (const command of commands) {

@@ -258,7 +258,7 @@ function agreementOf({ classes, samples }: Judge, { disagreement, distance }: Di
 }
 
 /** Inputs and outputs as they were declared: the batch may have been opened. */
-function withSignatureOf(narrow: Model, { graph: { input, output } }: Model): Model {
+export function withSignatureOf(narrow: Model, { graph: { input, output } }: Model): Model {
   const own = new Map(input.map((value) => [value.name, value]))
   return copyOf(narrow, {
     graph: copyOf(narrow.graph, {

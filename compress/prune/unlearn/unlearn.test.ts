@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Model, makeNode, makeUntypedOutput, payloadOf } from '../../../sdk/onnx/index.ts'
+import { type Model, makeNode, makeUntypedOutput, makeValue, payloadOf } from '../../../sdk/onnx/index.ts'
 import { Net } from '../net.fixture.ts'
 import { execute } from '../session.fixture.ts'
 import { copyOf } from '../weights.ts'
@@ -97,6 +97,19 @@ test('second half, and layers by name', async () => {
     code: 'INVALID_ARGUMENT',
     message: /Layers to edit expected some of ".*", got "Gemm_6"/,
   })
+})
+
+test('a batch that is fixed stays so', async () => {
+  const model = await perceptron()
+  model.graph.input = [makeValue('x', 'float32', [1, ...FLAT])]
+  const { model: edited, report } = await unlearn(
+    model,
+    samplesFor([1], 60, FLAT, 5),
+    samplesFor([0, 2, 3], 120, FLAT, 6),
+    execute,
+  )
+  assert.ok(report.forgotten)
+  assert.deepEqual(edited.graph.input, model.graph.input)
 })
 
 test('without samples to retain, the smallest share of components that does it', async () => {
