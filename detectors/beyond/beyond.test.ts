@@ -23,6 +23,7 @@ import { type BeyondRule, type BeyondSignals, fitBeyondCounts, scoreBeyond } fro
 
 const RULES: readonly BeyondRule[] = [
   { rule: 'divergence' },
+  { rule: 'disagreement' },
   { rule: 'fused' },
   { rule: 'fused', alpha: 0.3, order: 1 },
   { rule: 'fused', alpha: 1, order: 5 },
@@ -228,6 +229,7 @@ test('real digits: an attack loses its label among its neighbours', async () => 
   const head = { model: encoder, representation: 'logits', output: { name: 'logits' } }
   const floors: [BeyondRule, number][] = [
     [{ rule: 'divergence' }, 93],
+    [{ rule: 'disagreement' }, 93],
     [{ rule: 'fused' }, 80],
     [{ rule: 'counts', similarity: 0.99 }, 65],
   ]

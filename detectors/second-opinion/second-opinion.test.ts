@@ -18,7 +18,7 @@ import { LOGITS_INPUT } from '../tier.ts'
 import { type SecondOpinionOptions, secondOpinionGraph } from './graph.ts'
 import { scoreSecondOpinion } from './score.ts'
 
-const RULES = ['divergence', 'label'] as const
+const RULES = ['disagreement', 'divergence', 'label'] as const
 
 for (const opset of [9, 13, 17, 18, 21]) {
   test(`the graph gives what the reference gives, opset ${opset}`, async () => {
@@ -91,7 +91,7 @@ test('real digits: what fools the network does not fool a linear model', async (
   const attacked = await squareAttack(model, digits(9500, 9800), { epsilon: 0.25, queries: 30, seed: 1 })
   const positives = rowsWhere(attacked.images, attacked.fooled)
   assert.ok(positives.shape[0] >= 50, `${positives.shape[0]} attacks succeed`)
-  const floors = { divergence: 97, label: 89 }
+  const floors = { disagreement: 97, divergence: 97, label: 89 }
   for (const rule of RULES) {
     const tier = secondOpinionGraph(model, { second, rule })
     const [negative, positive] = await Promise.all(
