@@ -81,6 +81,8 @@ test('by hand: bits of the label, and both Kullback–Leibler divergences', () =
   const divergence = scoreSecondOpinion(p, q)
   // (1/2, 1/2) and (3/4, 1/4): 1/4 log₂ 3; (1/4, 3/4) and (3/4, 1/4): log₂ 3.
   assert.ok(worst(divergence, [Math.log2(3) / 4, Math.log2(3)]) < 1e-7)
+  const both = scoreSecondOpinion(p, q, { rule: 'disagreement' })
+  assert.ok(worst(both, [Math.log2(4 / 3) + Math.log2(3) / 4, 2 + Math.log2(3)]) < 1e-7)
 })
 
 test('real digits: what fools the network does not fool a linear model', async () => {
