@@ -23,6 +23,7 @@ import { type BeyondRule, type BeyondSignals, fitBeyondCounts, scoreBeyond } fro
 
 const RULES: readonly BeyondRule[] = [
   { rule: 'divergence' },
+  { rule: 'disagreement' },
   { rule: 'fused' },
   { rule: 'fused', alpha: 0.3, order: 1 },
   { rule: 'fused', alpha: 1, order: 5 },
@@ -216,6 +217,15 @@ test('by hand: counts, the order statistic, and a norm of zero', () => {
   assert.ok(worst(scoreBeyond(signals, { rule: 'fused' }), [-1]) < 1e-6)
 })
 
+test('by hand: a neighbour with the same answer, and one that is unsure', () => {
+  const two = (...data: number[]): Features => ({ rows: data.length / 2, columns: 2, data: Float32Array.from(data) })
+  // (1/4, 3/4) against itself: 0, and −log₂ 3/4 at the label; against (1/2, 1/2): 1/4 log₂ 3, and 1.
+  const signals: BeyondSignals = { outputs: two(0, Math.log(3)), neighbours: two(0, Math.log(3), 0, 0) }
+  const [quarter, surprise] = [Math.log2(3) / 4, Math.log2(4 / 3) + 1]
+  assert.ok(worst(scoreBeyond(signals, { rule: 'divergence' }), [quarter / 2]) < 1e-6)
+  assert.ok(worst(scoreBeyond(signals, { rule: 'disagreement' }), [(quarter + surprise) / 2]) < 1e-6)
+})
+
 test('real digits: an attack loses its label among its neighbours', async () => {
   const train = digits(0, 4000)
   const model = digitModel()
@@ -228,6 +238,7 @@ test('real digits: an attack loses its label among its neighbours', async () => 
   const head = { model: encoder, representation: 'logits', output: { name: 'logits' } }
   const floors: [BeyondRule, number][] = [
     [{ rule: 'divergence' }, 93],
+    [{ rule: 'disagreement' }, 93],
     [{ rule: 'fused' }, 80],
     [{ rule: 'counts', similarity: 0.99 }, 65],
   ]

@@ -68,14 +68,18 @@ export function beyondGraph(model: Model, options: BeyondOptions): Model {
   const rule = checkRule(options.rule ?? { rule: 'divergence' }, k)
   const tier = startTier(BEYOND, model, options.output)
   const { fragment, classes } = tier
-  const passes = passNodes(tier, model, options, rule.rule !== 'divergence')
+  const passes = passNodes(tier, model, options, rule.rule === 'counts' || rule.rule === 'fused')
   const times = (value: string, factor: number): string => fragment.node('Mul', [value, fragment.scalar(factor)])
-  if (rule.rule === 'divergence') {
+  if (rule.rule === 'divergence' || rule.rule === 'disagreement') {
     const byNeighbour = (value: string): string => fragment.reshape(value, [-1, k, classes.count])
     const logQ = byNeighbour(logProbabilityNodes(fragment, passes.outputs, passes.classes.kind))
     const logP = fragment.unsqueeze(logProbabilityNodes(fragment, LOGITS_INPUT, classes.kind), [1])
     const mean = fragment.reduce('ReduceMean', jeffreysNodes(fragment, logP, logQ, 2), [1])
-    return tier.finish(times(mean, 1 / Math.LN2))
+    if (rule.rule === 'divergence') return tier.finish(times(mean, 1 / Math.LN2))
+    const label = fragment.unsqueeze(oneHotNodes(fragment, LOGITS_INPUT, classes.count), [1])
+    const ofLabel = fragment.reduce('ReduceSum', fragment.node('Mul', [label, logQ]), [2])
+    const surprise = fragment.reduce('ReduceMean', ofLabel, [1])
+    return tier.finish(times(fragment.node('Sub', [mean, surprise]), 1 / Math.LN2))
   }
   const cosine = cosineNodes(fragment, passes, k)
   if (rule.rule === 'counts') {

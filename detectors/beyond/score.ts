@@ -11,6 +11,8 @@
  *   order statistic, the 20th largest of 50.
  * - `divergence`: the mean Jeffreys divergence, in bits, between the class distribution of the protected model and the
  *   neighbours'. It needs no representation, and separates best where the encoder has a class head.
+ * - `disagreement`: that, and the mean of −log₂ q(label) over the neighbours' distributions q, which sees attacks that leave the
+ *   protected model unsure.
  */
 
 import { HardpackError } from '../../sdk/core/index.ts'
@@ -35,7 +37,11 @@ export interface DivergenceRule {
   readonly rule: 'divergence'
 }
 
-export type BeyondRule = CountsRule | DivergenceRule | FusedRule
+export interface DisagreementRule {
+  readonly rule: 'disagreement'
+}
+
+export type BeyondRule = CountsRule | DisagreementRule | DivergenceRule | FusedRule
 
 export interface BeyondSignals {
   /** What the protected model gives on n samples. */
@@ -58,15 +64,19 @@ const refuse = (expected: string, got: string, hint?: string): never => {
 export const LEAST_NORM = 1e-12
 
 /** The rule with its defaults for k neighbours. */
-export function checkRule(rule: BeyondRule, k: number): CountsRule | Required<FusedRule> | DivergenceRule {
-  if (rule.rule === 'divergence') return rule
+export function checkRule(
+  rule: BeyondRule,
+  k: number,
+): CountsRule | Required<FusedRule> | DisagreementRule | DivergenceRule {
+  if (rule.rule === 'divergence' || rule.rule === 'disagreement') return rule
   if (rule.rule === 'fused') {
     const { alpha = 0.8, order = Math.max(1, Math.round(0.4 * k)) } = rule
     if (!(alpha >= 0 && alpha <= 1)) refuse('an alpha from 0 to 1', `${alpha}`)
     if (!(Number.isInteger(order) && order >= 1 && order <= k)) refuse(`an order from 1 to ${k}`, `${order}`)
     return { rule: 'fused', alpha, order }
   }
-  if (rule.rule !== 'counts') return refuse('"counts", "fused" or "divergence"', `"${(rule as { rule: string }).rule}"`)
+  if (rule.rule !== 'counts')
+    return refuse('"counts", "fused", "divergence" or "disagreement"', `"${(rule as { rule: string }).rule}"`)
   if (!(rule.similarity >= -1 && rule.similarity <= 1)) refuse('a cosine from −1 to 1', `${rule.similarity}`)
   return rule
 }
@@ -125,12 +135,16 @@ export function scoreBeyond(signals: BeyondSignals, rule: BeyondRule): Float64Ar
   const checked = check(signals)
   const { n, k, classes } = checked
   const settled = checkRule(rule, k)
-  if (settled.rule === 'divergence') {
+  if (settled.rule === 'divergence' || settled.rule === 'disagreement') {
+    const labels = labelsOf(signals.outputs)
     const logP = logProbabilities('BEYOND outputs', signals.outputs, signals.kind)
     const logQ = logProbabilities('BEYOND outputs on neighbours', signals.neighbours, signals.neighboursKind)
     return Float64Array.from({ length: n }, (_, row) => {
       let nats = 0
-      for (let i = row * k; i < (row + 1) * k; i++) nats += jeffreys(logP, row * classes, logQ, i * classes, classes)
+      for (let i = row * k; i < (row + 1) * k; i++) {
+        nats += jeffreys(logP, row * classes, logQ, i * classes, classes)
+        if (settled.rule === 'disagreement') nats -= logQ[i * classes + labels[row]]
+      }
       return nats / k / Math.LN2
     })
   }

@@ -58,12 +58,15 @@ export function secondOpinionGraph(model: Model, options: SecondOpinionOptions):
   const image = normaliseNodes(fragment, tier.input, normalisation, tier.shape.length, layout)
   const [outputs] = tier.embed(second, 'second', { [input.name]: image }, [other.name])
   const logQ = logProbabilityNodes(fragment, outputs, other.kind)
-  const nats = (): string => {
-    if (rule === 'divergence') {
-      return jeffreysNodes(fragment, logProbabilityNodes(fragment, LOGITS_INPUT, classes.kind), logQ, 1)
-    }
+  const divergence = (): string =>
+    jeffreysNodes(fragment, logProbabilityNodes(fragment, LOGITS_INPUT, classes.kind), logQ, 1)
+  const surprise = (): string => {
     const chosen = fragment.node('Mul', [oneHotNodes(fragment, LOGITS_INPUT, classes.count), logQ])
     return fragment.node('Neg', [fragment.reduce('ReduceSum', chosen, [1])])
+  }
+  const nats = (): string => {
+    if (rule === 'divergence') return divergence()
+    return rule === 'label' ? surprise() : fragment.node('Add', [surprise(), divergence()])
   }
   return tier.finish(fragment.node('Mul', [nats(), fragment.scalar(1 / Math.LN2)]))
 }

@@ -3,14 +3,16 @@
  * moves another one less, so the two then disagree.
  *
  * `label` is −log₂ p₂(label of the protected model). `divergence` is Jeffreys' divergence between both distributions, in
- * bits: it lets the protected model be unsure, so that its honest mistakes raise fewer false alarms.
+ * bits: it lets the protected model be unsure, so that its honest mistakes raise fewer false alarms. That costs
+ * detection where an attack stops as soon as the label changes (Carlini–Wagner), and leaves the protected model unsure.
+ * `disagreement` is the sum of both.
  */
 
 import { HardpackError } from '../../sdk/core/index.ts'
 import { type ClassifierOutput, jeffreys, labelsOf, logProbabilities } from '../class-probabilities.ts'
 import type { Features } from '../features.ts'
 
-export type SecondOpinionRule = 'divergence' | 'label'
+export type SecondOpinionRule = 'disagreement' | 'divergence' | 'label'
 
 export interface SecondOpinionScoring {
   /** `divergence` unless told. */
@@ -47,11 +49,11 @@ export function scoreSecondOpinion(
       { hint: 'Take a second model for the same classes, and run it on the same samples.' },
     )
   }
-  if (rule === 'label') {
-    return Float64Array.from(labelsOf(outputs), (label, row) => -logQ[row * columns + label] / Math.LN2)
-  }
-  return Float64Array.from(
-    { length: rows },
-    (_, row) => jeffreys(logP, row * columns, logQ, row * columns, columns) / Math.LN2,
-  )
+  const labels = labelsOf(outputs)
+  return Float64Array.from({ length: rows }, (_, row) => {
+    const at = row * columns
+    const surprise = rule === 'divergence' ? 0 : -logQ[at + labels[row]]
+    const divergence = rule === 'label' ? 0 : jeffreys(logP, at, logQ, at, columns)
+    return (surprise + divergence) / Math.LN2
+  })
 }

@@ -17,7 +17,9 @@ export interface FalseAlarmRow {
   readonly guard: string
   readonly detector: string
   readonly alpha: number
-  /** Clean images, and the share of them with an alarm. */
+  /** Clean images behind each p-value. */
+  readonly calibrated: number
+  /** Other clean images, and the share of them with an alarm. */
   readonly images: number
   readonly rate: number
   /** Where the rate of 99 in 100 calibration sets lies on endless clean images (Beta), and on as many as these (Beta-binomial). */
@@ -28,6 +30,12 @@ export interface FalseAlarmRow {
 export const isInside = ({ rate, beta }: FalseAlarmRow): boolean => rate >= beta[0] && rate <= beta[1]
 export const isInsideWider = ({ rate, betaBinomial }: FalseAlarmRow): boolean =>
   rate >= betaBinomial[0] && rate <= betaBinomial[1]
+
+/** P-values of clean images: of the guard as a whole, and of each detector. */
+export interface JudgedImages {
+  readonly p: Float64Array
+  readonly detectors: readonly { readonly name: string; readonly twoSided: boolean; readonly p: Float64Array }[]
+}
 
 /** Runs the held-out images on one target. */
 export async function falseAlarmsOn(
@@ -40,20 +48,38 @@ export async function falseAlarmsOn(
   try {
     const { samples = 0, detectors = [] } = model.report().guard ?? {}
     const scored = await scoreSet(model, held)
-    const columns: [string, Float64Array, 'both' | 'upper'][] = [
-      ['guard as a whole', scored.p, 'upper'],
-      ...detectors.map(({ name, kind }): [string, Float64Array, 'both' | 'upper'] => [
+    return falseAlarms(target.name, guard, samples, {
+      p: scored.p,
+      detectors: detectors.map(({ name, kind }) => ({
         name,
-        scored.detectors[name].p,
-        kind === 'energy' ? 'both' : 'upper',
-      ]),
-    ]
-    return columns.flatMap(([detector, p, side]) =>
-      ALPHAS.map((alpha) => ({ target: target.name, guard, detector, ...rateOf(p, alpha, samples, side) })),
-    )
+        twoSided: kind === 'energy',
+        p: scored.detectors[name].p,
+      })),
+    })
   } finally {
     await model.close()
   }
+}
+
+/**
+ * One row for the guard as a whole and for each detector, at each α.
+ *
+ * @param samples clean images behind each p-value
+ */
+export function falseAlarms(
+  target: string,
+  guard: string,
+  samples: number,
+  { p, detectors }: JudgedImages,
+): FalseAlarmRow[] {
+  return [{ name: 'guard as a whole', twoSided: false, p }, ...detectors].flatMap((column) =>
+    ALPHAS.map((alpha) => ({
+      target,
+      guard,
+      detector: column.name,
+      ...rateOf(column.p, alpha, samples, column.twoSided ? 'both' : 'upper'),
+    })),
+  )
 }
 
 function rateOf(
@@ -67,6 +93,7 @@ function rateOf(
   const wider = betaBinomialBand(samples, alpha, p.length, BAND, { side })
   return {
     alpha,
+    calibrated: samples,
     images: p.length,
     rate: p.filter((value) => value <= level).length / p.length,
     beta: [beta.low, beta.high],

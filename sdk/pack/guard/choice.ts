@@ -5,9 +5,12 @@ import { HardpackError } from '../../core/index.ts'
 export const MAHALANOBIS_VARIANTS = ['concat', 'last-layer', 'per-layer', 'relative', 'normalised'] as const
 export type MahalanobisVariant = (typeof MAHALANOBIS_VARIANTS)[number]
 
-/** BEYOND: the divergence of class probabilities, the paper's two counts, or the official code's order statistic. */
-export const BEYOND_RULES = ['divergence', 'counts', 'fused'] as const
+/** BEYOND: the divergence of class probabilities, that and the label, the paper's two counts, or the official code's order statistic. */
+export const BEYOND_RULES = ['divergence', 'disagreement', 'counts', 'fused'] as const
 export type BeyondRuleName = (typeof BEYOND_RULES)[number]
+
+/** Second opinion: the divergence of class probabilities, −log p of the label, or both. */
+export const SECOND_OPINION_RULES = ['divergence', 'label', 'disagreement'] as const
 
 export type DetectorChoice =
   | { readonly kind: 'max-softmax' }
@@ -24,7 +27,12 @@ export type DetectorChoice =
   /** `range`: what a pixel of the model's input can be. */
   | { readonly kind: 'feature-squeezing'; readonly range?: readonly [min: number, max: number] }
   /** `model`: an ONNX file with the same input, trained by itself. */
-  | { readonly kind: 'second-opinion'; readonly model: Uint8Array; readonly logits?: string }
+  | {
+      readonly kind: 'second-opinion'
+      readonly model: Uint8Array
+      readonly logits?: string
+      readonly rule?: (typeof SECOND_OPINION_RULES)[number]
+    }
   /** `encoder`: an ONNX file with the same input, trained without labels; without it the model's own features serve. */
   | {
       readonly kind: 'beyond'
@@ -82,13 +90,15 @@ function parseChoice(name: string, { second, encoder, preset, rank, range }: Cho
     if (!rule) throw refused(`a rule of beyond (${BEYOND_RULES.join(', ')}), got "${variant}"`)
     return { kind, encoder, preset, rule }
   }
+  if (kind === 'second-opinion') {
+    const rule = SECOND_OPINION_RULES.find((other) => other === (variant ?? 'divergence'))
+    if (!rule) throw refused(`a rule of second-opinion (${SECOND_OPINION_RULES.join(', ')}), got "${variant}"`)
+    if (second) return { kind, model: second, rule }
+    throw refused('a second model for second-opinion, got none', 'Give it with --second model.onnx.')
+  }
   if (variant === undefined) {
     if (kind === 'max-softmax' || kind === 'energy' || kind === 'hyp-oc') return { kind }
     if (kind === 'feature-squeezing') return { kind, range }
-    if (kind === 'second-opinion') {
-      if (second) return { kind, model: second }
-      throw refused('a second model for second-opinion, got none', 'Give it with --second model.onnx.')
-    }
   }
   throw refused(`detectors (${DETECTOR_KINDS.join(', ')}), got "${name}"`)
 }

@@ -48,7 +48,8 @@ export async function tierOf(
   if (choice.kind === 'second-opinion') {
     const second = readModel(choice.model)
     const secondOutput = choice.logits === undefined ? undefined : { name: choice.logits }
-    return tier(choice.kind, secondOpinionGraph(model, { second, output, secondOutput, layout }), {})
+    const { rule = 'divergence' } = choice
+    return tier(choice.kind, secondOpinionGraph(model, { second, rule, output, secondOutput, layout }), { rule })
   }
   const options = beyondOptions(choice, context, { layout, output, range })
   const { rule: name = 'divergence', preset = 'mild' } = choice
