@@ -35,7 +35,7 @@ export interface Section {
   readonly bytes: Uint8Array
 }
 
-function headerOf(bytes: Uint8Array, rawLength: number): { header: Header; end: number } {
+export function headerOf(bytes: Uint8Array, rawLength: number): { header: Header; end: number } {
   let length = 0
   let position = 0
   for (let shift = 0; ; shift += 7) {

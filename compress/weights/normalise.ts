@@ -16,7 +16,7 @@ const rangeOf = (values: Int16Array): [number, number] =>
  */
 export function normaliseIntegers(fits: readonly Fit[], grid: Grid): void {
   const most = grid.classes - 1
-  let low = 0
+  let low = most
   let high = 0
   for (const { latents } of fits) {
     let pattern = 0
@@ -31,7 +31,7 @@ export function normaliseIntegers(fits: readonly Fit[], grid: Grid): void {
     low = Math.min(low, least)
     high = Math.max(high, top + pattern)
   }
-  const shift = Math.max(0, Math.min(-low, most - high))
+  const shift = Math.min(-low, most - high)
   for (const { latents } of fits) {
     const [rows, columns, inner] = latents
     const room = most - rangeOf(columns)[1] - rangeOf(inner)[1]

@@ -30,8 +30,14 @@ export interface Fit {
 }
 
 export const CLASSES = DEAD_CLASSES
-/** Classes of integers: half octaves. */
-const INTEGER_CLASSES = 20
+/** The scale of integers that are all 0, in half octaves: that of rounding, the root of 1/12. */
+const ROUNDING = -4
+/**
+ * Classes of integers: half octaves from the scale of rounding to that of the largest byte, and eight below for what crosses there, as the
+ * elements of a dead column in a dead row: classes of a file are sums, and only learning could keep them at a least one.
+ */
+const BELOW_ROUNDING = 8
+const INTEGER_CLASSES = 24 + BELOW_ROUNDING
 /** Classes of differences, each of which has four tables. */
 const DELTA_CLASSES = 12
 /** Latents from here on make all their elements dead. */
@@ -276,8 +282,12 @@ export function deadScale(samples: readonly Sample[], grid: Grid): number | unde
   return count > Math.max(64, total >> 9) ? Math.round(sum / count) + 5 : undefined
 }
 
-/** The class window that holds the scales of most elements: dead rows of 1e-30 must not push the living ones out. */
+/**
+ * The class window that holds the scales of most elements: dead rows of 1e-30 must not push the living ones out. That of integers is
+ * known. (Where it began at the least scale of a whole tensor, all rows and columns below shared one class.)
+ */
 export function baseOf(samples: readonly Sample[], fits: readonly Fit[], grid: Grid): number {
+  if (!isFloat(grid.stream) && grid.stream < DELTA16) return ROUNDING - BELOW_ROUNDING
   const weights = new Map<number, number>()
   fits.forEach(({ latents }, i) => {
     const size = samples[i].values.length / latents[0].length

@@ -8,7 +8,7 @@ import { syntheticFor } from '../../../sdk/prune/synthetic/index.ts'
 import { node } from '../../../targets/node.ts'
 import { agreement, classesOf } from './accuracy.ts'
 import { CALIBRATION, type Halves, SEED } from './data.ts'
-import { selectionsOf } from './selections.ts'
+import { selectionsOf, type Widths } from './selections.ts'
 
 export interface AccuracyRow {
   readonly model: string
@@ -16,13 +16,15 @@ export interface AccuracyRow {
   /** Percent of the multiply-accumulates that are gone: asked for, and in fact. */
   readonly removed: number
   readonly reached: number
-  readonly by: 'hardpack' | 'paper' | 'l2' | 'wanda' | 'random'
-  readonly widths: 'own' | 'uniform' | 'ours'
+  readonly by: 'nothing' | 'hardpack' | 'paper' | 'l2' | 'wanda' | 'random'
+  readonly widths: 'own' | Widths
   readonly refit: boolean
   /** Percent of the test images. */
   readonly accuracy: number
   /** Percentage points under the whole model. */
   readonly loss: number
+  /** Percent of those test images that the model's own accuracy is known of. */
+  readonly known: number
 }
 
 /** Pruned to half of its multiply-accumulates. */
@@ -36,6 +38,10 @@ export interface Task extends Halves {
   readonly model: string
   readonly file: Uint8Array
   readonly preprocess: Preprocess
+  /** On how many of the first test images its accuracy is known. */
+  readonly known: number
+  /** How selections of others are spread over layers. */
+  readonly widths: readonly Widths[]
 }
 
 export const execute: Execute = (model, options) => node({ threads: 1 }).create({ model }, options)
@@ -53,7 +59,11 @@ export async function measureAccuracies(
 ): Promise<{ rows: AccuracyRow[]; half: Halved }> {
   const model = readModel(task.file)
   const { calibrate, test, preprocess } = task
-  const accuracyOf = async (file: Uint8Array) => agreement(await classesOf(file, test), test.labels ?? [])
+  const labels = test.labels ?? []
+  const accuracyOf = async (file: Uint8Array) => {
+    const classes = await classesOf(file, test)
+    return { accuracy: agreement(classes, labels), known: agreement(classes, labels, (i) => i < task.known) }
+  }
   const base = await accuracyOf(task.file)
   const [input] = signatureOf(task.file).inputs
   const set =
@@ -62,10 +72,11 @@ export async function measureAccuracies(
       : await syntheticFor(model, input, execute, { count: CALIBRATION, preprocess, seed: SEED })
   const held = await heldSamples(set, input, { limit: CALIBRATION, seed: SEED })
   const options = { synthetic: samples === 'synthetic', seed: SEED }
-  const rows: AccuracyRow[] = []
-  const add = async (file: Uint8Array, row: Omit<AccuracyRow, 'model' | 'samples' | 'accuracy' | 'loss'>) => {
-    const accuracy = await accuracyOf(file)
-    rows.push({ model: task.model, samples, ...row, accuracy, loss: base - accuracy })
+  const whole = { removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false } as const
+  const rows: AccuracyRow[] = [{ model: task.model, samples, ...whole, ...base, loss: 0 }]
+  const add = async (file: Uint8Array, row: Omit<AccuracyRow, 'model' | 'samples' | 'accuracy' | 'known' | 'loss'>) => {
+    const { accuracy, known } = await accuracyOf(file)
+    rows.push({ model: task.model, samples, ...row, accuracy, known, loss: base.accuracy - accuracy })
     note(
       `${task.model}, ${samples}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${accuracy.toFixed(2)} %`,
     )
@@ -85,7 +96,8 @@ export async function measureAccuracies(
     const result = await paper.to(budget(percent))
     const reached = 100 * (1 - result.report.budget.reached)
     await add(writeModel(result.model), { removed: percent, reached, by: 'paper', widths: 'own', refit: false })
-    for await (const other of selectionsOf(prepared, budget(percent), kept.get(percent) ?? new Map(), SEED)) {
+    const ours = kept.get(percent) ?? new Map()
+    for await (const other of selectionsOf(prepared, { ...budget(percent), ours, widths: task.widths, seed: SEED })) {
       const { selection: by, widths, refit, file } = other
       await add(file, { removed: percent, reached: 100 * (1 - other.left), by, widths, refit })
     }

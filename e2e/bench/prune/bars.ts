@@ -3,6 +3,7 @@
 import type { Bar } from '../bar.ts'
 import type { AccuracyRow } from './accuracies.ts'
 import type { ArchitectureRow } from './architectures.ts'
+import type { Widths } from './selections.ts'
 import type { SpeedRow, WholeRow } from './speed.ts'
 import { meanOf, type UnlearnRow } from './unlearning.ts'
 
@@ -34,7 +35,7 @@ const LOSSES: readonly Goal[] = [
 ]
 
 /** By how many points hardpack is ahead of each selection of others, in each setting. */
-export function leadsOf(rows: readonly AccuracyRow[], widths: 'uniform' | 'ours'): number[] {
+export function leadsOf(rows: readonly AccuracyRow[], widths: Widths): number[] {
   return rows
     .filter((row) => row.widths === widths)
     .map((other) => {
@@ -54,7 +55,7 @@ export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: 
     )
   const name = ([model, samples, removed]: Goal): string =>
     `${model}, ${samples} samples, ${removed} % of the MACs removed`
-  const wins = (widths: 'uniform' | 'ours'): number | undefined => {
+  const wins = (widths: Widths): number | undefined => {
     const leads = leadsOf(accuracies, widths)
     return leads.length > 0 ? (100 * leads.filter((lead) => lead > 0).length) / leads.length : undefined
   }
@@ -62,7 +63,8 @@ export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: 
   return [
     ...ACCURACIES.map((goal): Bar => {
       const [, , , atLeast, aim] = goal
-      return { what: `${name(goal)}: accuracy`, unit: '%', measured: own(goal)?.accuracy, atLeast, aim }
+      const what = `${name(goal)}: accuracy on the first ${goal[0] === 'fashion-vgg' ? '1,000' : '2,000'} test images`
+      return { what, unit: '%', measured: own(goal)?.known, atLeast, aim }
     }),
     ...LOSSES.map((goal): Bar => {
       const [, , , atLeast, aim] = goal

@@ -13,9 +13,11 @@ import { writeModel } from '../../../sdk/onnx/index.ts'
 export const SELECTIONS = ['l2', 'wanda', 'random'] as const
 export type Selection = (typeof SELECTIONS)[number]
 
+export type Widths = 'uniform' | 'ours'
+
 export interface Selected {
   readonly selection: Selection
-  readonly widths: 'uniform' | 'ours'
+  readonly widths: Widths
   readonly refit: boolean
   /** Share of the multiply-accumulates that are left. */
   readonly left: number
@@ -24,17 +26,19 @@ export interface Selected {
 
 const ALIGN = 8
 
-/**
- * Prunes by the selections of others.
- *
- * @param budget the share of the multiply-accumulates that may remain
- * @param ours what hardpack kept under this budget
- */
+export interface SelectionPlan {
+  /** The share of the multiply-accumulates that may remain. */
+  readonly remain: number
+  /** What hardpack kept under this budget. */
+  readonly ours: Kept
+  readonly widths: readonly Widths[]
+  readonly seed: number
+}
+
+/** Prunes by the selections of others. */
 export async function* selectionsOf(
   prepared: PreparedPruning,
-  { remain }: { readonly remain: number },
-  ours: Kept,
-  seed: number,
+  { remain, ours, widths: wanted, seed }: SelectionPlan,
 ): AsyncGenerator<Selected> {
   const { net, kinds, finish } = prepared
   const { macs } = costOf(net.analysis)
@@ -54,7 +58,8 @@ export async function* selectionsOf(
       const left = ours.get(whole.name)
       return left && units.filter((unit) => left.includes(unit)).length
     })
-    for (const [widths, kept] of [['uniform', uniform(low)] as const, ['ours', same] as const]) {
+    for (const widths of wanted) {
+      const kept = widths === 'ours' ? same : uniform(low)
       const left = costOf(net.analysis, kept).macs / macs
       for (const refit of [false, true]) {
         yield { selection, widths, refit, left, file: writeModel((await finish(kept, refit)).model) }
