@@ -27,12 +27,6 @@ export interface AccuracyRow {
   readonly known: number
 }
 
-/** Pruned to half of its multiply-accumulates. */
-export interface Halved {
-  readonly model: string
-  readonly file: Uint8Array
-}
-
 /** A classifier, with samples to prune it with and labelled ones to count on. */
 export interface Task extends Halves {
   readonly model: string
@@ -56,7 +50,7 @@ export async function measureAccuracies(
   samples: 'real' | 'synthetic',
   removed: readonly number[],
   note: (what: string) => void,
-): Promise<{ rows: AccuracyRow[]; half: Halved }> {
+): Promise<AccuracyRow[]> {
   const model = readModel(task.file)
   const { calibrate, test, preprocess } = task
   const labels = test.labels ?? []
@@ -90,7 +84,6 @@ export async function measureAccuracies(
     const reached = 100 * (1 - result.report.budget.reached)
     await add(writeModel(result.model), { removed: percent, reached, by: 'hardpack', widths: 'own', refit: true })
   }
-  const half = { model: task.model, file: writeModel((await prepared.to(budget(50))).model) }
   const paper = await preparePruning(model, held, execute, { ...options, method: 'paper' })
   for (const percent of removed) {
     const result = await paper.to(budget(percent))
@@ -102,5 +95,5 @@ export async function measureAccuracies(
       await add(file, { removed: percent, reached: 100 * (1 - other.left), by, widths, refit })
     }
   }
-  return { rows, half }
+  return rows
 }

@@ -83,8 +83,8 @@ export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: 
       atLeast: 100,
     },
     ...speeds.map(
-      ({ model, ratio }): Bar => ({
-        what: `${model}, half of the MACs: latency on one thread, of the whole`,
+      ({ model, batch, ratio }): Bar => ({
+        what: `${model}, half of the MACs, ${batch} a run: latency on one thread, of the whole`,
         unit: '',
         measured: ratio,
         atLeast: 0.65,

@@ -11,7 +11,7 @@
 import { table } from '../../../sdk/cli/command.ts'
 import { barTable } from '../bar.ts'
 import { environment, writeResults } from '../environment.ts'
-import { type AccuracyRow, type Halved, measureAccuracies, type Task } from './accuracies.ts'
+import { type AccuracyRow, measureAccuracies, type Task } from './accuracies.ts'
 import { measureArchitectures } from './architectures.ts'
 import { barsOf, leadsOf } from './bars.ts'
 import { CALIBRATION, drawn, pruneData, SEED } from './data.ts'
@@ -54,22 +54,20 @@ const mobileNet = await data.model('faceres-fp32')
 const whole = await measureWhole('faceres-fp32', mobileNet)
 
 const accuracies: AccuracyRow[] = []
-const halves: [Task, Halved][] = []
 for (const [task, samples, removed] of [
   [vgg, 'real', [40, 60]],
   [vit, 'real', [40, 60]],
   [resnet, 'real', [20, 40, 60]],
   [resnet, 'synthetic', [20, 40, 60]],
 ] as const) {
-  const { rows, half } = await measureAccuracies(task, samples, removed, step)
-  accuracies.push(...rows)
-  if (samples === 'real') halves.push([task, half])
+  accuracies.push(...(await measureAccuracies(task, samples, removed, step)))
 }
 
-step('latency')
-const speeds: SpeedRow[] = []
-for (const [{ model, file }, half] of halves) speeds.push(await measureSpeed(model, file, half))
-speeds.push(await measureSpeed(whole.model, mobileNet, whole.half))
+const speeds: SpeedRow[] = [...whole.speeds]
+for (const task of [vgg, vit, resnet]) {
+  step(`latency of ${task.model}`)
+  speeds.push(...(await measureSpeed(task)))
+}
 
 const unlearned: UnlearnRow[] = []
 for (const [model, set, samples] of [
@@ -115,10 +113,17 @@ say(
   'Latency at half of the multiply-accumulates, one thread, in turns with the whole model',
   table(
     [
-      ['model', 'whole ms', 'half ms', 'ratio'],
-      ...speeds.map((row) => [row.model, percent(row.before), percent(row.after), percent(row.ratio)]),
+      ['model', 'batch', 'align', 'whole ms', 'half ms', 'ratio'],
+      ...speeds.map((row) => [
+        row.model,
+        String(row.batch),
+        String(row.align),
+        percent(row.before),
+        percent(row.after),
+        percent(row.ratio),
+      ]),
     ],
-    [1, 2, 3],
+    [1, 2, 3, 4, 5],
   ),
 )
 say(
@@ -159,7 +164,7 @@ say('The bars', barTable(bars))
 const seconds = elapsed()
 note(`${seconds} s.`)
 const here = await environment('npm run bench:prune')
-const { half: _, ...time } = whole
+const { speeds: _, ...time } = whole
 note(
   `Written to ${await writeResults('prune', here, { seconds, bars, accuracies, speeds, whole: time, unlearned, architectures })}.`,
 )
