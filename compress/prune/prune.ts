@@ -350,7 +350,9 @@ function layerReports(analysis: Analysis, { kept, model, refitted }: Finished): 
       // Inputs of a depthwise layer go with its outputs.
       inputs: [
         inputs,
-        groups === inputs ? (left * inputs) / outputs : inputs - removedInputs(analysis.groups, contraction, kept).size,
+        groups > 1 && groups === inputs
+          ? (left * inputs) / outputs
+          : inputs - removedInputs(analysis.groups, contraction, kept).size,
       ],
       macs: [before.get(output) ?? 0, after.get(output) ?? 0],
       parameters: [(was.get(weight) ?? 0) + (was.get(bias) ?? 0), (is.get(weight) ?? 0) + (is.get(bias) ?? 0)],
