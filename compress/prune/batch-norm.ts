@@ -23,7 +23,7 @@ export async function reestimated(
   values: Tensors,
   samples: Samples,
   execute: Execute,
-  options: CallOptions & { readonly indices?: readonly number[] } = {},
+  options: CallOptions & { readonly indices?: readonly number[] },
 ): Promise<Map<string, Tensor>> {
   const reached = downstream(model, values.keys())
   const constants = initializersOf(

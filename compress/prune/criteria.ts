@@ -18,8 +18,7 @@ import type { Group } from './types.ts'
  */
 export type Criterion = 'removal-loss' | 'energy' | 'fidelity' | 'l2' | 'wanda' | 'random'
 
-const ascending = (scores: Float64Array): number[] =>
-  Array.from(scores.keys()).sort((a, b) => scores[a] - scores[b] || a - b)
+const ascending = (scores: Float64Array): number[] => Array.from(scores.keys()).sort((a, b) => scores[a] - scores[b])
 
 /** Adds to each unit's score what a system says of its columns, as a share of the power of the outputs. */
 function energyOf(systems: readonly System[], units: number): Float64Array {

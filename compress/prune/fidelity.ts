@@ -100,7 +100,7 @@ export function subsetFidelity(similarity: Float64Array, subset: readonly number
 /** The k components of the highest scores, descending; of equal ones the first. */
 export function topComponents(scores: Float64Array, k: number): number[] {
   return Array.from(scores.keys())
-    .sort((a, b) => scores[b] - scores[a] || a - b)
+    .sort((a, b) => scores[b] - scores[a])
     .slice(0, k)
 }
 

@@ -45,7 +45,7 @@ export function allocateByFidelity(
       ),
       group.units,
     )
-    const order = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b)
+    const order = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a])
     return { name: group.name, units: group.units, scores, order, grid: gridOf(group, align) }
   })
   const keptAt = (threshold: number): Kept => {

@@ -7,10 +7,10 @@ import { embed, indexGraph, type Model, makeUntypedOutput, type NodeProto } from
 import { copyOf, type Tensors, withInitializers } from './weights.ts'
 
 /** What nodes read, their subgraphs included. */
-function readsOf(model: Model): Map<NodeProto, string[]> {
+function readsOf(model: Model): (node: NodeProto) => string[] {
   const reads = new Map<NodeProto, string[]>(model.graph.node.map((node) => [node, []]))
   for (const [name, nodes] of indexGraph(model.graph).consumers) for (const node of nodes) reads.get(node)?.push(name)
-  return reads
+  return (node) => reads.get(node) as string[]
 }
 
 /**
@@ -27,7 +27,7 @@ export function upstream(model: Model, outputs: readonly string[]): Model {
   for (const candidate of graph.node.toReversed()) {
     if (!candidate.output.some((name) => needed.has(name))) continue
     node.push(candidate)
-    for (const name of reads.get(candidate) ?? []) needed.add(name)
+    for (const name of reads(candidate)) needed.add(name)
   }
   return copyOf(model, {
     graph: copyOf(graph, {
@@ -44,7 +44,7 @@ export function downstream(model: Model, changed: Iterable<string>): Set<string>
   const reads = readsOf(model)
   const reached = new Set(changed)
   for (const node of model.graph.node) {
-    if (reads.get(node)?.some((name) => reached.has(name))) for (const name of node.output) reached.add(name)
+    if (reads(node).some((name) => reached.has(name))) for (const name of node.output) reached.add(name)
   }
   return reached
 }
@@ -61,7 +61,7 @@ export function beside(model: Model, values: Tensors): { model: Model; second: (
   const reached = downstream(model, values.keys())
   const node = model.graph.node.filter(({ output }) => output.some((name) => reached.has(name)))
   const reads = readsOf(model)
-  const shared = new Set(node.flatMap((inner) => reads.get(inner) ?? []).filter((name) => !reached.has(name)))
+  const shared = new Set(node.flatMap((inner) => reads(inner)).filter((name) => !reached.has(name)))
   const changed = withInitializers(model, values)
   const part = copyOf(model, {
     graph: copyOf(model.graph, {
