@@ -110,3 +110,12 @@ test('a budget that nothing meets is one sentence', () => {
 test('a cost that the whole model meets already needs no step', () => {
   assert.deepEqual(allocate(NET, { target: 1e9, costOf, align: 8 }), [])
 })
+
+test('what the last step saved too much is given back where it helps most', () => {
+  // The last step must be a large one; then either a or b can be whole again, and b's distance is the larger.
+  const three = [sensitivity('a', 16, [[8, 0.01]]), sensitivity('b', 16, [[8, 0.02]]), sensitivity('c', 16, [[8, 1]])]
+  const price = (kept: Kept): number =>
+    100 - (kept.has('a') ? 5 : 0) - (kept.has('b') ? 5 : 0) - (kept.has('c') ? 60 : 0)
+  const path = allocate(three, { target: 39, costOf: price, align: 8 })
+  assert.deepEqual([...path[path.length - 1].kept.keys()], ['a', 'c'])
+})

@@ -341,12 +341,17 @@ function layerReports(analysis: Analysis, { kept, model, refitted }: Finished): 
       new Map(graph.initializer.map(({ name, dims }) => [name, dims.reduce<number>((n, dim) => n * Number(dim), 1)])),
   )
   return analysis.contractions.map((contraction) => {
-    const { output, op, inputs, outputs, weight, bias = '' } = contraction
+    const { output, op, inputs, outputs, weight, bias = '', groups } = contraction
+    const left = outputs - removedOutputs(analysis.groups, contraction, kept).size
     return {
       name: output,
       op,
-      channels: [outputs, outputs - removedOutputs(analysis.groups, contraction, kept).size],
-      inputs: [inputs, inputs - removedInputs(analysis.groups, contraction, kept).size],
+      channels: [outputs, left],
+      // Inputs of a depthwise layer go with its outputs.
+      inputs: [
+        inputs,
+        groups === inputs ? (left * inputs) / outputs : inputs - removedInputs(analysis.groups, contraction, kept).size,
+      ],
       macs: [before.get(output) ?? 0, after.get(output) ?? 0],
       parameters: [(was.get(weight) ?? 0) + (was.get(bias) ?? 0), (is.get(weight) ?? 0) + (is.get(bias) ?? 0)],
       fidelity: refitted.fidelity.get(output),

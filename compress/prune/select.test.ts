@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { fullRefit, type Layer, masked, RIDGE, ridge, sequentialRefit } from './refit.ts'
 import { powerOf, removals, type System } from './select.ts'
 import { noise } from './session.fixture.ts'
+import { joined } from './statistics.ts'
 import { cholesky, factorOf, inverseOf, principal, solveRows, withRidge } from './symmetric.ts'
 
 const UNITS = 5
@@ -192,6 +193,34 @@ test('no other weights on the kept columns lose less than the full refit, and it
   }
 })
 
+/** Moments of columns and targets. */
+function momentsWith(columns: Float64Array, targets: Float64Array, rows: number) {
+  const moments = {
+    rows,
+    taps: TAPS,
+    size: SIZE,
+    mean: new Float64Array(SIZE),
+    gram: new Float64Array(SIZE * SIZE),
+    targetMean: new Float64Array(ROWS),
+    targetPower: new Float64Array(ROWS),
+    cross: new Float64Array(ROWS * SIZE),
+  }
+  for (let n = 0; n < rows; n++) {
+    for (let i = 0; i < SIZE; i++) {
+      moments.mean[i] += columns[n * SIZE + i] / rows
+      for (let j = 0; j < SIZE; j++)
+        moments.gram[i * SIZE + j] += (columns[n * SIZE + i] * columns[n * SIZE + j]) / rows
+    }
+    for (let row = 0; row < ROWS; row++) {
+      const t = targets[n * ROWS + row]
+      moments.targetMean[row] += t / rows
+      moments.targetPower[row] += t ** 2 / rows
+      for (let i = 0; i < SIZE; i++) moments.cross[row * SIZE + i] += (t * columns[n * SIZE + i]) / rows
+    }
+  }
+  return moments
+}
+
 /** Moments of ũ and of what the layer should give. */
 function crossOf(columns: Float64Array, seen: Float64Array, added: Float64Array) {
   const { mean, gram } = momentsOf(seen)
@@ -268,4 +297,30 @@ test('for channels only, kernels move with the channels that stand in for them',
     near(refit.weights, [5, 0, 11, 0, 17, 0, 23, 0], 0.05)
     near(refit.bias, own.bias, 0.1)
   }
+})
+
+test('where samples are few, the ridge that does best on the other half loses less on new samples', () => {
+  const kept = keptColumnsOf([0, 1, 2, 3, 4])
+  // Columns that say nothing of the target beyond what the prior gives: less is to be learned than the samples seem to say.
+  const half = (seed: number) => {
+    const columns = columnsOf(seed).subarray(0, 14 * SIZE)
+    const { data } = noise([14, ROWS], seed + 50)
+    const targets = Float64Array.from({ length: 14 * ROWS }, (_, at) => {
+      let t = 4 * Number(data[at])
+      for (let i = 0; i < SIZE; i++) t += weights[(at % ROWS) * SIZE + i] * columns[Math.floor(at / ROWS) * SIZE + i]
+      return t
+    })
+    return momentsWith(columns, targets, 14)
+  }
+  const fresh = columnsOf(60)
+  const error = (refit: { weights: Float64Array }): number => {
+    const { covariance } = momentsOf(fresh)
+    const lost = refit.weights.map((weight, i) => weight - weights[i])
+    return powerOf({ rows: ROWS, size: SIZE, weights: lost, covariance, precision: covariance, columns: [] })
+  }
+  const [first, second] = [half(20), half(30)]
+  const both = joined(first, second)
+  const tried = sequentialRefit(layer, { whole: both, halves: [first, second] }, [kept], weights)
+  const plain = sequentialRefit(layer, { whole: both }, [kept], weights)
+  assert.ok(error(tried) < 0.7 * error(plain), `${error(tried)} of ${error(plain)}`)
 })

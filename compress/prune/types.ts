@@ -71,7 +71,7 @@ export interface Group {
   readonly width: number
   /** Contractions whose outputs are the group's channels. */
   readonly writers: readonly Places[]
-  /** Contractions whose inputs are. */
+  /** Contractions whose inputs are, for outputs that stay without them: a depthwise convolution is none. */
   readonly readers: readonly Places[]
 }
 
