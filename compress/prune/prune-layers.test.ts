@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Model, makeNode, payloadOf } from '../../sdk/onnx/index.ts'
 import { Net } from './net.fixture.ts'
-import { type PruneOptions, prune } from './prune.ts'
+import type { PruneOptions } from './prepared.ts'
+import { prune } from './prune.ts'
 import { execute, noise, samplesOf } from './session.fixture.ts'
 
 const PICTURES = samplesOf(noise([96, 3, 4, 4], 1))
