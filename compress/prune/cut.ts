@@ -1,9 +1,16 @@
 /** A model being cut: which positions stay, and its nodes and constants by name. */
 
 import { elementCount, HardpackError, type Tensor } from '../../sdk/core/index.ts'
-import { type Model, makeNode, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
+import {
+  attributeOf,
+  type Model,
+  makeNode,
+  makeTensor,
+  type NodeProto,
+  payloadOf,
+  type TensorProto,
+} from '../../sdk/onnx/index.ts'
 import type { Axis } from './groups/atoms.ts'
-import { attributeOf } from './groups/attributes.ts'
 import type { Cut } from './groups/structure.ts'
 import { copyModel, integerTensor } from './groups/unshare.ts'
 import type { Analysis, Kept, Observed } from './types.ts'

@@ -3,9 +3,8 @@
  * and a way to try a removal without another shape.
  */
 
-import { type Model, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
+import { intOf, type Model, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
 import { keptPositions, keptUnits } from './cut.ts'
-import { intOf } from './groups/attributes.ts'
 import { copyModel } from './groups/unshare.ts'
 import type { Analysis, Contraction, Kept } from './types.ts'
 

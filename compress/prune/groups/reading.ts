@@ -1,9 +1,8 @@
 /** A node as a rule sees it: its values, axes and attributes, and what may be said of them. */
 
-import type { NodeProto } from '../../../sdk/onnx/index.ts'
+import { attributeOf, intOf, intsOf, type NodeProto, textOf } from '../../../sdk/onnx/index.ts'
 import type { Contraction } from '../types.ts'
 import type { Axis, Cause } from './atoms.ts'
-import { attributeOf, intOf, intsOf, textOf } from './attributes.ts'
 import { LITERAL, type Propagation, type Work } from './propagation.ts'
 import type { Edit } from './structure.ts'
 

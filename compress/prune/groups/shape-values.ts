@@ -3,8 +3,7 @@
  * `Reshape` may follow the length of a cut axis; a scale of attention that is computed from it may not.
  */
 
-import type { NodeProto } from '../../../sdk/onnx/index.ts'
-import { intOf } from './attributes.ts'
+import { intOf, type NodeProto } from '../../../sdk/onnx/index.ts'
 import { type Lengths, LITERAL, type Propagation } from './propagation.ts'
 import type { Reading } from './reading.ts'
 

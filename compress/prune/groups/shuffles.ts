@@ -5,8 +5,7 @@
  */
 
 import { elementCount } from '../../../sdk/core/index.ts'
-import { type Model, makeNode, makeTensor } from '../../../sdk/onnx/index.ts'
-import { intsOf } from './attributes.ts'
+import { intsOf, type Model, makeNode, makeTensor } from '../../../sdk/onnx/index.ts'
 import { transposed } from './unshare.ts'
 
 /**

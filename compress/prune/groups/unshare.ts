@@ -9,6 +9,7 @@ import { type DType, elementCount, type Tensor } from '../../../sdk/core/index.t
 import {
   type AttributeProto,
   type GraphProto,
+  intsOf,
   type Model,
   makeTensor,
   type NodeProto,
@@ -16,7 +17,6 @@ import {
   type TensorProto,
 } from '../../../sdk/onnx/index.ts'
 import type { Observed } from '../types.ts'
-import { intsOf } from './attributes.ts'
 
 /** A copy of a message: its fields are the same objects. */
 export function copyOf<Message extends object>(message: Message, changes: Partial<Message> = {}): Message {

@@ -4,9 +4,9 @@
  */
 
 import { HardpackError } from '../../core/index.ts'
+import { floatOf, floatsOf, intOf, intsOf } from '../attributes.ts'
 import { Fragment } from '../fragment.ts'
 import { create, type GraphProto, type NodeProto } from '../proto.ts'
-import { floatOf, floatsOf, intOf, intsOf } from './attributes.ts'
 import type { TypeOf } from './types.ts'
 
 export const MODERN = 17

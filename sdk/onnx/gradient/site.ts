@@ -4,11 +4,11 @@
  */
 
 import { type DType, HardpackError, type Tensor, toBfloat16, toFloat16 } from '../../core/index.ts'
+import { floatOf, intOf, intsOf, textOf } from '../attributes.ts'
 import type { AttributeValue } from '../build.ts'
 import type { Fragment } from '../fragment.ts'
 import { payloadOf } from '../payload.ts'
 import type { NodeProto, TensorProto } from '../proto.ts'
-import { floatOf, intOf, intsOf, textOf } from './attributes.ts'
 import type { TypeOf } from './types.ts'
 
 /** The gradients of a node's inputs, in their order; undefined for one that has none. */

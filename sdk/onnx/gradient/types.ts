@@ -4,8 +4,8 @@
  */
 
 import { type DType, dtypeOf } from '../../core/index.ts'
+import { intOf } from '../attributes.ts'
 import type { GraphProto, NodeProto } from '../proto.ts'
-import { intOf } from './attributes.ts'
 
 export type TypeOf = (value: string) => DType | undefined
 
