@@ -1,8 +1,8 @@
 /** How many samples a step takes: as many as its moments need, and more while they cost little. */
 
 import { shuffled } from '../../sdk/core/index.ts'
-import { unfoldingOf } from './statistics.ts'
 import type { Analysis, Contraction } from './types.ts'
+import { unfoldingOf } from './unfolding.ts'
 
 /** So many samples at least, because the positions of one sample are alike. */
 const FEWEST = 64

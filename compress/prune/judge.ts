@@ -6,7 +6,7 @@
 
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
 import type { Model } from '../../sdk/onnx/index.ts'
-import { BATCH, runOver } from './statistics.ts'
+import { BATCH, runOver } from './passes.ts'
 import type { Execute, Samples } from './types.ts'
 
 export interface Difference {
@@ -31,25 +31,28 @@ async function outputsOf(
   samples: Samples,
   indices: readonly number[],
   execute: Execute,
-  options: CallOptions,
+  { signal }: CallOptions,
 ): Promise<Outputs> {
   const parts = new Map<string, Tensor[]>()
   let rows = 0
-  const { signal } = options
-  for await (const { outputs, count } of runOver(model, samples, execute, {
-    signal,
-    stage: '',
-    indices,
-    batch: BATCH,
-  })) {
+  const pass = { signal, stage: '', indices, batch: BATCH }
+  for await (const { outputs, count } of runOver(model, samples, execute, pass)) {
     rows += count
     for (const [name, tensor] of Object.entries(outputs)) {
-      if (tensor.dtype === 'float32') parts.set(name, [...(parts.get(name) ?? []), tensor])
+      if (tensor.dtype !== 'float32') continue
+      const own = parts.get(name)
+      if (own) own.push(tensor)
+      else parts.set(name, [tensor])
     }
   }
   return new Map(
     [...parts].map(([name, tensors]) => {
-      const data = Float64Array.from(tensors.flatMap((tensor) => [...(tensor.data as Float32Array)]))
+      const data = new Float64Array(tensors.reduce((length, tensor) => length + tensor.data.length, 0))
+      let to = 0
+      for (const tensor of tensors) {
+        data.set(tensor.data as Float32Array, to)
+        to += tensor.data.length
+      }
       return [name, { rank: tensors[0].shape.length, columns: data.length / rows, data }]
     }),
   )

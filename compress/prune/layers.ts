@@ -2,8 +2,9 @@
 
 import type { Tensor } from '../../sdk/core/index.ts'
 import type { KeptColumns, Layer, Refit } from './refit.ts'
-import { type InputStatistics, unfoldingOf } from './statistics.ts'
+import type { InputStatistics } from './statistics.ts'
 import type { Analysis, Contraction, Execute, Group, Kept, Places, Samples } from './types.ts'
+import { unfoldingOf } from './unfolding.ts'
 import { initializersOf, layoutOf, matricesOf, tensorOfMatrices } from './weights.ts'
 
 export interface PrunableLayer extends Layer {

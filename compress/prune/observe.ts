@@ -70,7 +70,7 @@ function inputOf(model: Model): ValueInfoProto {
 }
 
 /** How many samples a model takes at once, where its first dimension is fixed. */
-function fixedBatchOf({ type }: ValueInfoProto): number | undefined {
+export function fixedBatchOf({ type }: ValueInfoProto): number | undefined {
   const first = type?.tensorType?.shape?.dim[0]
   return first?.value === 'dimValue' ? Number(first.dimValue) : undefined
 }

@@ -12,7 +12,7 @@
  * for new statistics of a BatchNormalization, which exporters fold away.
  */
 
-import type { CrossMoments, CrossStatistics, InputStatistics } from './statistics.ts'
+import { type CrossMoments, type CrossStatistics, covarianceOf, type InputStatistics } from './statistics.ts'
 import { factorOf, principal, solveRows } from './symmetric.ts'
 import type { WeightLayout } from './weights.ts'
 
@@ -144,8 +144,7 @@ export function fullRefit(
   const { groups, columns } = layout
   const fitted = new Float64Array(weights.length)
   for (let g = 0; g < groups; g++) {
-    const mean = ofGroup(statistics.mean, groups, g)
-    const covariance = lessOuter(ofGroup(statistics.gram, groups, g), mean, mean)
+    const covariance = covarianceOf(statistics, g)
     const own = ofGroup(weights, groups, g)
     fitted.set(ridge(covariance, times(own, covariance, columns), own, kept[g], name), g * own.length)
   }
@@ -160,13 +159,13 @@ interface Problem {
 }
 
 /** What the sequential refit of a layer is fitted to. */
-function problemsOf({ layout, weights }: Layer, { mean, gram, targetMean, cross }: CrossStatistics): Problem[] {
+function problemsOf({ layout, weights }: Layer, statistics: CrossStatistics): Problem[] {
+  const { mean, targetMean, cross } = statistics
   const { groups, columns, rowsOfOutput } = layout
   return Array.from({ length: groups }, (_, g) => {
-    const own = ofGroup(mean, groups, g)
-    const centred = lessOuter(ofGroup(cross, groups, g), ofGroup(targetMean, groups, g), own)
+    const centred = lessOuter(ofGroup(cross, groups, g), ofGroup(targetMean, groups, g), ofGroup(mean, groups, g))
     return {
-      covariance: lessOuter(ofGroup(gram, groups, g), own, own),
+      covariance: covarianceOf(statistics, g),
       cross: rowsOfOutput > 1 ? times(ofGroup(weights, groups, g), centred, columns) : centred,
     }
   })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fullRefit, type Layer, masked, RIDGE, ridge, sequentialRefit } from './refit.ts'
 import { powerOf, removals, type System } from './select.ts'
 import { noise } from './session.fixture.ts'
-import { joined } from './statistics.ts'
+import { mixture } from './statistics.ts'
 import { cholesky, factorOf, inverseOf, principal, solveRows, withRidge } from './symmetric.ts'
 
 const UNITS = 5
@@ -319,7 +319,7 @@ test('where samples are few, the ridge that does best on the other half loses le
     return powerOf({ rows: ROWS, size: SIZE, weights: lost, covariance, precision: covariance, columns: [] })
   }
   const [first, second] = [half(20), half(30)]
-  const both = joined(first, second)
+  const both = mixture(first, second)
   const tried = sequentialRefit(layer, { whole: both, halves: [first, second] }, [kept], weights)
   const plain = sequentialRefit(layer, { whole: both }, [kept], weights)
   assert.ok(error(tried) < 0.7 * error(plain), `${error(tried)} of ${error(plain)}`)

@@ -57,7 +57,12 @@ export async function refitNet(
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
     done += wave.length
-    const priors = new Map(wave.map((layer) => [layer, priorOf(layer, statistics, keptColumns(groups, layer, kept))]))
+    const known = new Map(
+      wave.map((layer) => {
+        const own = keptColumns(groups, layer, kept)
+        return [layer, { own, prior: priorOf(layer, statistics, own) }]
+      }),
+    )
     // Once on what is before the rectifiers, and once more on what they let through.
     for (const wanted of [aimOf, rectifiedAimOf]) {
       const both = beside(model, values)
@@ -69,14 +74,8 @@ export async function refitNet(
       })
       for (const { layer, biased } of aims) {
         const cross = moments.get(layer.name) as CrossMoments
-        const own = keptColumns(groups, layer, kept)
-        const refit = sequentialRefit(
-          layer,
-          cross,
-          own,
-          priors.get(layer) as Float64Array,
-          biased ? undefined : layer.bias,
-        )
+        const { own, prior } = known.get(layer) as { own: KeptColumns; prior: Float64Array }
+        const refit = sequentialRefit(layer, cross, own, prior, biased ? undefined : layer.bias)
         for (const [name, tensor] of tensorsOfRefit(layer, refit)) values.set(name, tensor)
         const share = wanted === rectifiedAimOf ? undefined : fidelityOf(layer, cross.whole, refit)
         if (share !== undefined) fidelity.set(layer.name, share)

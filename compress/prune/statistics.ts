@@ -1,26 +1,14 @@
 /**
  * Second moments of what a contraction reads, computed where the model runs: nodes appended to the graph unfold the input into
- * columns u, one for each place where the weights are applied, and multiply the matrix of columns by its transpose. Only sums
- * Σ u and Σ u uᵀ come out, a batch at a time; they are added up here in float64.
- *
- * A convolution is unfolded by a grouped convolution whose kernels are one-hot, with the strides, pads and dilations of the layer,
- * so that padding is in the columns as the layer sees it. Columns are channel-major: the taps of a channel lie together.
+ * columns u (see `unfolding.ts`), and multiply the matrix of columns by its transpose. Only sums Σ u and Σ u uᵀ come out, a batch at a
+ * time; they are added up in float64.
  */
 
-import { type CallOptions, HardpackError, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
-import {
-  type AttributeValue,
-  Fragment,
-  feedsOf,
-  type Model,
-  makeUntypedOutput,
-  type NodeProto,
-  opsetOf,
-  writeModel,
-} from '../../sdk/onnx/index.ts'
-import { upstream } from './parts.ts'
+import type { CallOptions } from '../../sdk/core/index.ts'
+import { Fragment, type Model, opsetOf } from '../../sdk/onnx/index.ts'
+import { Accumulator, BATCH, runOver, withFragment } from './passes.ts'
 import type { Analysis, Contraction, Execute, Samples } from './types.ts'
-import { copyOf, initializersOf } from './weights.ts'
+import { batchOf, columnsOf, keyOf, stepOf, targetColumns, type Unfolding, unfoldingOf } from './unfolding.ts'
 
 export interface InputStatistics {
   /** Columns that were counted. */
@@ -51,142 +39,6 @@ export interface CrossMoments {
   readonly halves?: readonly [CrossStatistics, CrossStatistics]
 }
 
-/** Above so many numbers in a column, channels are compared and not taps. */
-export const MAX_COLUMN = 2300
-
-/** Samples of a run at most. */
-export const BATCH = 64
-
-/** The largest unfolded input, in numbers. */
-const MAX_UNFOLDED = 2 ** 24
-
-/** More columns a dimension say hardly more. */
-const COLUMNS_A_DIMENSION = 400
-
-/** The end of a slice that goes to the end. */
-const ALL = 2 ** 31 - 1
-
-/** How the inputs of a contraction become columns. */
-export interface Unfolding {
-  readonly contraction: Contraction
-  readonly node: NodeProto
-  readonly inputShape: readonly number[]
-  readonly outputShape: readonly number[]
-  readonly kernel: readonly number[]
-  /** Whether a kernel's taps are left together, because a column would be too long. */
-  readonly channelsOnly: boolean
-  /** Taps that are told apart: the kernel's, or 1. */
-  readonly taps: number
-  /** Numbers in a column. */
-  readonly size: number
-  /** Columns of one sample. */
-  readonly positions: number
-}
-
-const intsOf = (node: NodeProto, name: string): number[] | undefined =>
-  node.attribute.find((attribute) => attribute.name === name)?.ints.map(Number)
-
-/** How a contraction is unfolded. */
-export function unfoldingOf(
-  { model, observed }: Pick<Analysis, 'model' | 'observed'>,
-  contraction: Contraction,
-): Unfolding {
-  const node = model.graph.node.find(({ output }) => output.includes(contraction.output))
-  const input = observed.get(contraction.input)
-  const output = observed.get(contraction.output)
-  const weight = model.graph.initializer.find(({ name }) => name === contraction.weight)
-  if (!node || !input || !output || !weight) {
-    throw new HardpackError('INVALID_ARGUMENT', `Layer "${contraction.output}" expected to be in the model, got none.`)
-  }
-  const kernel = contraction.kind === 'linear' ? [] : weight.dims.slice(2).map(Number)
-  const taps = kernel.reduce((product, size) => product * size, 1)
-  const channels = contraction.inputs / contraction.groups
-  const channelsOnly = taps > 1 && channels * taps > MAX_COLUMN
-  const axis = contraction.channelAxis
-  const inside =
-    contraction.kind === 'linear'
-      ? input.shape.filter((_, i) => i > 0 && i !== axis)
-      : (channelsOnly ? input : output).shape.slice(2)
-  return {
-    contraction,
-    node,
-    inputShape: input.shape,
-    outputShape: output.shape,
-    kernel,
-    channelsOnly,
-    taps: channelsOnly ? 1 : taps,
-    size: channels * (channelsOnly ? 1 : taps),
-    positions: inside.reduce((product, size) => product * size, 1),
-  }
-}
-
-/** Contractions with the same key have the same columns. */
-function keyOf({ contraction, node, channelsOnly, kernel }: Unfolding): string {
-  const { kind, input, groups, channelAxis } = contraction
-  const all = [kind, input, groups, channelAxis]
-  return JSON.stringify(kind === 'linear' || channelsOnly ? all : [...all, kernel, geometryOf(node)])
-}
-
-/** Where a convolution puts its kernel. */
-function geometryOf(node: NodeProto): Record<string, AttributeValue> {
-  const geometry: Record<string, AttributeValue> = {}
-  for (const name of ['strides', 'pads', 'dilations', 'output_padding', 'output_shape']) {
-    const ints = intsOf(node, name)
-    if (ints) geometry[name] = ints
-  }
-  const auto = node.attribute.find(({ name }) => name === 'auto_pad')
-  if (auto) geometry.auto_pad = new TextDecoder().decode(auto.s)
-  return geometry
-}
-
-/** `[n, …]` with channels on an axis to `[groups, channels / groups, columns]`. */
-function flattened(
-  fragment: Fragment,
-  value: string,
-  rank: number,
-  axis: number,
-  groups: number,
-  channels: number,
-): string {
-  const order = [axis, ...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis)]
-  const first = axis === 0 ? value : fragment.node('Transpose', [value], { perm: order })
-  return fragment.reshape(first, [groups, channels / groups, -1])
-}
-
-/**
- * Every `step`-th position along two spatial axes, so that columns are not many more than they need to be. The first is half a step
- * from the border, where padding makes columns unlike all others.
- */
-function thinned(fragment: Fragment, value: string, step: number): string {
-  if (step === 1) return value
-  const start = Math.floor(step / 2)
-  return fragment.slice(fragment.slice(value, 2, start, ALL, step), 3, start, ALL, step)
-}
-
-/** The columns of a contraction's input, `[groups, d, columns]`. */
-function columnsOf(fragment: Fragment, unfolding: Unfolding, value: string, step: number): string {
-  const { contraction, node, kernel, taps, inputShape, channelsOnly } = unfolding
-  const { kind, groups, inputs, channelAxis } = contraction
-  if (kind === 'linear') return flattened(fragment, value, inputShape.length, channelAxis, 1, inputs)
-  const rank = inputShape.length
-  if (channelsOnly) return flattened(fragment, thinned(fragment, value, step), rank, 1, groups, inputs)
-  const geometry = geometryOf(node)
-  if (kind === 'conv' && taps === 1 && !intsOf(node, 'pads')?.some((pad) => pad > 0)) {
-    const strides = intsOf(node, 'strides') ?? []
-    const reached = strides.reduce(
-      (from, stride, i) => (stride > 1 ? fragment.slice(from, 2 + i, 0, ALL, stride) : from),
-      value,
-    )
-    return flattened(fragment, thinned(fragment, reached, step), rank, 1, groups, inputs)
-  }
-  const oneHot = new Float32Array(inputs * taps * taps)
-  for (let row = 0; row < inputs * taps; row++) oneHot[row * taps + (row % taps)] = 1
-  const shape = kind === 'conv' ? [inputs * taps, 1, ...kernel] : [inputs, taps, ...kernel]
-  const kernels = fragment.constant({ dtype: 'float32', shape, data: oneHot })
-  const unfolded = fragment.node(node.opType, [value, kernels], { ...geometry, group: inputs })
-  return flattened(fragment, thinned(fragment, unfolded, step), rank, 1, groups, inputs * taps)
-}
-
 interface Sums {
   readonly gram: string
   readonly sum: string
@@ -196,73 +48,6 @@ interface Sums {
 function sumsOf(fragment: Fragment, columns: string): Sums {
   const transposed = fragment.node('Transpose', [columns], { perm: [0, 2, 1] })
   return { gram: fragment.node('MatMul', [columns, transposed]), sum: fragment.reduce('ReduceSum', columns, [2]) }
-}
-
-/** How far apart the positions are that are looked at. */
-function stepOf({ positions, size, outputShape }: Unfolding, samples: number): number {
-  if (outputShape.length !== 4) return 1
-  const enough = COLUMNS_A_DIMENSION * size
-  return Math.max(1, Math.floor(Math.sqrt((positions * samples) / Math.max(1, enough))))
-}
-
-/** What a pass over samples adds up. */
-class Accumulator {
-  readonly #totals = new Map<string, Float64Array>()
-
-  add(name: string, { data }: Tensor): void {
-    const total = this.#totals.get(name) ?? new Float64Array(data.length)
-    for (let i = 0; i < total.length; i++) total[i] += data[i] as number
-    this.#totals.set(name, total)
-  }
-
-  mean(name: string, rows: number): Float64Array {
-    return (this.#totals.get(name) ?? new Float64Array(0)).map((sum) => sum / rows)
-  }
-}
-
-/** What to run over which samples, in what batches. */
-export interface Pass extends CallOptions {
-  readonly stage: string
-  /** Positions in the set; all unless told. */
-  readonly indices?: readonly number[]
-  readonly batch: number
-}
-
-/** Runs a model over samples and gives the outputs of each batch, and how many samples are in it. */
-export async function* runOver(
-  model: Model,
-  samples: Samples,
-  execute: Execute,
-  { signal, onProgress, stage, indices, batch }: Pass,
-): AsyncGenerator<{ outputs: Record<string, Tensor>; count: number }> {
-  const all = indices ?? Array.from({ length: samples.count }, (_, i) => i)
-  const [input] = feedsOf(model.graph)
-  const fixed = input.type?.tensorType?.shape?.dim[0]
-  const size = fixed?.value === 'dimValue' ? Number(fixed.dimValue) : batch
-  const execution = await execute(writeModel(model), { signal })
-  try {
-    for (let start = 0; start + (size === batch ? 1 : size) <= all.length; start += size) {
-      throwIfAborted(signal)
-      onProgress?.({ stage, done: start, total: all.length })
-      const chosen = all.slice(start, start + size)
-      yield {
-        outputs: await execution.run({ [input.name]: await samples.batch(chosen) }, { signal }),
-        count: chosen.length,
-      }
-    }
-    onProgress?.({ stage, done: all.length, total: all.length })
-  } finally {
-    await execution.close()
-  }
-}
-
-/** Samples that a batch may have for unfolded inputs to stay in bounds. */
-function batchOf(unfoldings: readonly Unfolding[], samples: number): number {
-  const largest = Math.max(
-    1,
-    ...unfoldings.map(({ size, positions, contraction }) => size * contraction.groups * positions),
-  )
-  return Math.max(1, Math.min(BATCH, samples, Math.floor(MAX_UNFOLDED / largest)))
 }
 
 /**
@@ -315,18 +100,6 @@ export async function statisticsOf(
 
 /** The shape of columns, whose last number is how many there are. */
 const countOf = (fragment: Fragment, columns: string): string => fragment.node('Shape', [columns])
-
-/** The part of a model that a fragment reads, with the fragment behind it. */
-function withFragment(model: Model, fragment: Fragment, outputs: readonly string[]): Model {
-  const longer = copyOf(model, {
-    graph: copyOf(model.graph, {
-      node: [...model.graph.node, ...fragment.nodes],
-      initializer: [...model.graph.initializer, ...fragment.initializers],
-      output: outputs.map(makeUntypedOutput),
-    }),
-  })
-  return upstream(longer, outputs)
-}
 
 /** What a contraction should give, from which values of a graph of two nets. */
 export interface Aim {
@@ -396,26 +169,29 @@ export async function crossStatisticsOf(
       })
       return [
         contraction.output,
-        second.rows > 0 ? { whole: joined(first, second), halves: [first, second] } : { whole: first },
+        second.rows > 0 ? { whole: mixture(first, second), halves: [first, second] } : { whole: first },
       ]
     }),
   )
 }
 
-/** The moments of both of two sets of columns. */
-export function joined(a: CrossStatistics, b: CrossStatistics): CrossStatistics {
-  const rows = a.rows + b.rows
-  const both = (x: Float64Array, y: Float64Array): Float64Array =>
-    x.map((value, i) => (value * a.rows + y[i] * b.rows) / rows)
+/** The moments of a mixture: a column of `a` counts as much as `shares` says, next to one of `b`. */
+export function mixture(
+  a: CrossStatistics,
+  b: CrossStatistics,
+  [ofA, ofB]: readonly [number, number] = [a.rows, b.rows],
+): CrossStatistics {
+  const mean = (x: Float64Array, y: Float64Array): Float64Array =>
+    x.map((value, i) => (ofA * value + ofB * y[i]) / (ofA + ofB))
   return {
-    rows,
+    rows: a.rows + b.rows,
     taps: a.taps,
     size: a.size,
-    mean: both(a.mean, b.mean),
-    gram: both(a.gram, b.gram),
-    targetMean: both(a.targetMean, b.targetMean),
-    targetPower: both(a.targetPower, b.targetPower),
-    cross: both(a.cross, b.cross),
+    mean: mean(a.mean, b.mean),
+    gram: mean(a.gram, b.gram),
+    targetMean: mean(a.targetMean, b.targetMean),
+    targetPower: mean(a.targetPower, b.targetPower),
+    cross: mean(a.cross, b.cross),
   }
 }
 
@@ -452,23 +228,6 @@ export async function channelMomentsOf(
   })
 }
 
-/** Targets at the positions of the columns, `[groups, targets, columns]`. */
-function targetColumns(fragment: Fragment, unfolding: Unfolding, target: string, step: number): string {
-  const { contraction, channelsOnly, outputShape } = unfolding
-  if (contraction.kind === 'linear') {
-    return flattened(fragment, target, outputShape.length, outputShape.length - 1, 1, contraction.outputs)
-  }
-  if (channelsOnly) return columnsOf(fragment, unfolding, target, step)
-  return flattened(
-    fragment,
-    thinned(fragment, target, step),
-    outputShape.length,
-    1,
-    contraction.groups,
-    contraction.outputs,
-  )
-}
-
 /** Σ = E[u uᵀ] − E[u] E[u]ᵀ of one convolution group, `[d, d]`. */
 export function covarianceOf({ size, mean, gram }: InputStatistics, group = 0): Float64Array {
   const covariance = gram.slice(group * size * size, (group + 1) * size * size)
@@ -477,10 +236,3 @@ export function covarianceOf({ size, mean, gram }: InputStatistics, group = 0): 
   }
   return covariance
 }
-
-/** The weights of contractions that are in use, by the name of the initializer. */
-export const weightsOf = (model: Model, contractions: readonly Contraction[]): Map<string, Tensor> =>
-  initializersOf(
-    model,
-    contractions.flatMap(({ weight, bias }) => (bias ? [weight, bias] : [weight])),
-  )

@@ -4,15 +4,13 @@
  * changes the logit of that class by one and the others, so far as regression says, by nothing. It needs no gradient.
  */
 
-import { type CallOptions, elementCount } from '../../../sdk/core/index.ts'
-import { Fragment, type Model, makeUntypedOutput, opsetOf } from '../../../sdk/onnx/index.ts'
+import type { CallOptions } from '../../../sdk/core/index.ts'
+import { Fragment, type Model, opsetOf } from '../../../sdk/onnx/index.ts'
 import { endingOf } from '../aims.ts'
 import type { PrunableLayer } from '../layers.ts'
-import { upstream } from '../parts.ts'
-import { runOver } from '../statistics.ts'
+import { Accumulator, BATCH, runOver, withFragment } from '../passes.ts'
 import { factorOf, solveRows, withRidge } from '../symmetric.ts'
 import type { Analysis, Contraction, Execute, Samples } from '../types.ts'
-import { copyOf } from '../weights.ts'
 
 /** v of a layer, and where its channels lie. */
 export interface Direction {
@@ -37,12 +35,6 @@ export interface DirectionPlan {
 const RIDGE = 1e-2
 /** Weight of the samples to forget, next to those to retain. */
 export const FORGET_WEIGHT = 0.2
-const BATCH = 64
-
-interface Sums {
-  readonly rows: number
-  readonly values: Readonly<Record<string, Float64Array>>
-}
 
 /** Where the outputs of a layer have their channels. */
 function axisOf({ kind }: Contraction, rank: number): number {
@@ -84,16 +76,12 @@ export async function directionsOf(
   })
   const wanted = [names.z, names.zz, ...ofLayers.flatMap(({ t, tz }) => [t, tz])]
   const longer = withFragment(analysis.model, fragment, wanted)
-  const sums = [
-    await sumsOf(longer, wanted, plan.retain, plan.retained, plan),
-    await sumsOf(longer, wanted, plan.forget, plan.fitted, plan),
-  ]
-  const [retain, forget] = sums
-  const moment = (name: string): Float64Array =>
-    retain.values[name].map((sum, i) => {
-      const ofForget = forget.values[name][i] / forget.rows
-      return (sum / retain.rows + FORGET_WEIGHT * ofForget) / (1 + FORGET_WEIGHT)
-    })
+  const retain = await meansOf(longer, wanted, plan.retain, plan.retained, plan)
+  const forget = await meansOf(longer, wanted, plan.forget, plan.fitted, plan)
+  const moment = (name: string): Float64Array => {
+    const ofForget = forget(name)
+    return retain(name).map((value, i) => (value + FORGET_WEIGHT * ofForget[i]) / (1 + FORGET_WEIGHT))
+  }
   const z = moment(names.z)
   const count = z.length
   const covariance = moment(names.zz).map((value, i) => value - z[Math.floor(i / count)] * z[i % count])
@@ -111,35 +99,22 @@ export async function directionsOf(
   )
 }
 
-function withFragment(model: Model, { nodes, initializers }: Fragment, outputs: readonly string[]): Model {
-  const graph = copyOf(model.graph, {
-    node: [...model.graph.node, ...nodes],
-    initializer: [...model.graph.initializer, ...initializers],
-    output: outputs.map(makeUntypedOutput),
-  })
-  return upstream(copyOf(model, { graph }), outputs)
-}
-
-async function sumsOf(
+/** The means over samples of what is summed by batches. */
+async function meansOf(
   model: Model,
   names: readonly string[],
   samples: Samples,
   indices: readonly number[],
   { execute, calls: { signal } }: DirectionPlan,
-): Promise<Sums> {
-  const values: Record<string, Float64Array> = {}
+): Promise<(name: string) => Float64Array> {
+  const totals = new Accumulator()
   let rows = 0
   const pass = { signal, indices, stage: 'directions', batch: BATCH }
   for await (const { outputs, count } of runOver(model, samples, execute, pass)) {
     rows += count
-    for (const name of names) {
-      const { shape, data } = outputs[name]
-      values[name] ??= new Float64Array(elementCount(shape))
-      const total = values[name]
-      for (let i = 0; i < total.length; i++) total[i] += data[i] as number
-    }
+    for (const name of names) totals.add(name, outputs[name])
   }
-  return { rows, values }
+  return (name) => totals.mean(name, rows)
 }
 
 /** Lower than any logit. */

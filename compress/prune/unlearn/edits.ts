@@ -5,10 +5,10 @@ import { aimOf } from '../aims.ts'
 import { type PrunableLayer, tensorsOfRefit } from '../layers.ts'
 import { beside, waves } from '../parts.ts'
 import { type Refit, sequentialRefit } from '../refit.ts'
-import { type CrossMoments, crossStatisticsOf, type InputStatistics, statisticsOf } from '../statistics.ts'
+import { type CrossMoments, crossStatisticsOf, type InputStatistics, mixture, statisticsOf } from '../statistics.ts'
 import type { Analysis, Execute, Samples } from '../types.ts'
 import { appendForgetting, type Direction, directionsOf, FORGET_WEIGHT } from './direction.ts'
-import { lowered, mixed, mixedMoments } from './moments.ts'
+import { lowered, mixedMoments } from './moments.ts'
 import { columnsOfTop, componentShares, editedColumns, editedComponents, inputScores } from './scores.ts'
 
 /** Inputs of a layer that are edited, as a share. */
@@ -101,7 +101,9 @@ export async function refittedEdits(plan: Refitting): Promise<Candidates> {
       const added = biased ? undefined : layer.bias
       const { direction } = directions.get(layer.name) as Direction
       return (gamma: number): Refit => {
-        const aimed = mixedMoments(retain, forget, (a, b) => mixed(a, lowered(b, direction, gamma), FORGET_WEIGHT))
+        const aimed = mixedMoments(retain, forget, (a, b) =>
+          mixture(a, lowered(b, direction, gamma), [1, FORGET_WEIGHT]),
+        )
         return sequentialRefit(layer, aimed, [kept], weights, added)
       }
     })

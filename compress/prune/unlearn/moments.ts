@@ -2,21 +2,6 @@
 
 import type { CrossMoments, CrossStatistics } from '../statistics.ts'
 
-/** The moments of a mixture: what `b` has counts `weight` times what `a` has. */
-export function mixed(a: CrossStatistics, b: CrossStatistics, weight: number): CrossStatistics {
-  const mean = (of: Float64Array, other: Float64Array): Float64Array =>
-    of.map((value, i) => (value + weight * other[i]) / (1 + weight))
-  return {
-    ...a,
-    rows: a.rows + b.rows,
-    mean: mean(a.mean, b.mean),
-    gram: mean(a.gram, b.gram),
-    targetMean: mean(a.targetMean, b.targetMean),
-    targetPower: mean(a.targetPower, b.targetPower),
-    cross: mean(a.cross, b.cross),
-  }
-}
-
 /** The moments where every target is lower by γ v; for a layer of one convolution group. */
 export function lowered(moments: CrossStatistics, v: Float64Array, gamma: number): CrossStatistics {
   const { mean, targetMean, targetPower, cross } = moments

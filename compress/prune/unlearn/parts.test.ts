@@ -6,10 +6,10 @@ import { analysed } from '../analysed.ts'
 import { layersOf, type PrunableLayer } from '../layers.ts'
 import { Net } from '../net.fixture.ts'
 import { execute, noise, samplesOf } from '../session.fixture.ts'
-import { type CrossStatistics, statisticsOf } from '../statistics.ts'
+import { type CrossStatistics, mixture, statisticsOf } from '../statistics.ts'
 import { CLASSES, cluster, convNet, FLAT, IMAGE, outputsOf, perceptron, samplesFor } from './classifier.fixture.ts'
 import { appendForgetting, directionsOf, FORGET_WEIGHT } from './direction.ts'
-import { lowered, mixed, mixedMoments } from './moments.ts'
+import { lowered, mixedMoments } from './moments.ts'
 import { logitsOf, predictionsOf, shareDiffering } from './predictions.ts'
 import { columnsOfTop, componentShares, editedColumns, editedComponents, energies, inputScores } from './scores.ts'
 
@@ -132,7 +132,7 @@ test('moments mixed and lowered are those of the mixed and lowered samples', () 
   const [a, b] = [pairs.slice(0, 5), pairs.slice(5)]
   const v = Float64Array.of(0.5, -1, 2)
   const lower = b.map(({ u, t }) => ({ u, t: t.map((value, i) => value - 3 * v[i]), weight: 0.2 }))
-  const found = mixed(naive(a), lowered(naive(b), v, 3), 0.2)
+  const found = mixture(naive(a), lowered(naive(b), v, 3), [1, 0.2])
   const expected = naive([...a, ...lower])
   for (const key of ['mean', 'gram', 'targetMean', 'targetPower', 'cross'] as const)
     close(found[key], expected[key], 1e-9)

@@ -3,7 +3,7 @@
 import { type CallOptions, HardpackError } from '../../../sdk/core/index.ts'
 import { indexGraph, type Model } from '../../../sdk/onnx/index.ts'
 import { upstream } from '../parts.ts'
-import { runOver } from '../statistics.ts'
+import { BATCH, runOver } from '../passes.ts'
 import type { Analysis, Execute, Samples } from '../types.ts'
 
 export interface Predictions {
@@ -15,8 +15,6 @@ export interface Predictions {
   /** By how much the best class leads, in logits, on the average. */
   readonly margin: number
 }
-
-const BATCH = 64
 
 /**
  * The value with a logit a class: what the softmax at the end reads, or the first output.

@@ -1,5 +1,6 @@
 /** Which components of a layer carry a class: shares of the energy of its outputs, w_ciᵀ E[u_i u_iᵀ] w_ci, on sets of samples. */
 
+import { topComponents } from '../fidelity.ts'
 import type { PrunableLayer } from '../layers.ts'
 import type { InputStatistics } from '../statistics.ts'
 
@@ -53,10 +54,9 @@ export function inputScores(layer: PrunableLayer, forget: InputStatistics, retai
 /** The columns of a share of the inputs, those that score highest. */
 export function columnsOfTop({ layout }: PrunableLayer, scores: Float64Array, share: number): number[] {
   const taps = layout.columnsOfInput
-  const order = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a])
-  return order
-    .slice(0, Math.round(share * scores.length))
-    .flatMap((input) => Array.from({ length: taps }, (_, tap) => input * taps + tap))
+  return topComponents(scores, Math.round(share * scores.length)).flatMap((input) =>
+    Array.from({ length: taps }, (_, tap) => input * taps + tap),
+  )
 }
 
 /** Columns that stay, and the weights that a refit keeps near to. */
@@ -82,9 +82,8 @@ export function editedComponents(
   edit: 'zero' | 'negate',
 ): Float64Array {
   const taps = layout.columnsOfInput
-  const order = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a])
   const edited = Float64Array.from(weights)
-  for (const component of order.slice(0, Math.round(share * scores.length))) {
+  for (const component of topComponents(scores, Math.round(share * scores.length))) {
     for (let i = component * taps; i < (component + 1) * taps; i++) edited[i] = edit === 'zero' ? 0 : -edited[i]
   }
   return edited

@@ -1,0 +1,73 @@
+/** Passes over samples: a model, with nodes behind it that reduce what it computes, is run batch by batch, and the results are added up. */
+
+import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
+import { type Fragment, feedsOf, type Model, makeUntypedOutput, writeModel } from '../../sdk/onnx/index.ts'
+import { fixedBatchOf } from './observe.ts'
+import { upstream } from './parts.ts'
+import type { Execute, Samples } from './types.ts'
+import { copyOf } from './weights.ts'
+
+/** Samples of a run at most. */
+export const BATCH = 64
+
+/** What a pass over samples adds up. */
+export class Accumulator {
+  readonly #totals = new Map<string, Float64Array>()
+
+  add(name: string, { data }: Tensor): void {
+    const total = this.#totals.get(name) ?? new Float64Array(data.length)
+    for (let i = 0; i < total.length; i++) total[i] += data[i] as number
+    this.#totals.set(name, total)
+  }
+
+  mean(name: string, rows: number): Float64Array {
+    return (this.#totals.get(name) ?? new Float64Array(0)).map((sum) => sum / rows)
+  }
+}
+
+/** What to run over which samples, in what batches. */
+export interface Pass extends CallOptions {
+  readonly stage: string
+  /** Positions in the set; all unless told. */
+  readonly indices?: readonly number[]
+  readonly batch: number
+}
+
+/** Runs a model over samples and gives the outputs of each batch, and how many samples are in it. */
+export async function* runOver(
+  model: Model,
+  samples: Samples,
+  execute: Execute,
+  { signal, onProgress, stage, indices, batch }: Pass,
+): AsyncGenerator<{ outputs: Record<string, Tensor>; count: number }> {
+  const all = indices ?? Array.from({ length: samples.count }, (_, i) => i)
+  const [input] = feedsOf(model.graph)
+  const size = fixedBatchOf(input) ?? batch
+  const execution = await execute(writeModel(model), { signal })
+  try {
+    for (let start = 0; start + (size === batch ? 1 : size) <= all.length; start += size) {
+      throwIfAborted(signal)
+      onProgress?.({ stage, done: start, total: all.length })
+      const chosen = all.slice(start, start + size)
+      yield {
+        outputs: await execution.run({ [input.name]: await samples.batch(chosen) }, { signal }),
+        count: chosen.length,
+      }
+    }
+    onProgress?.({ stage, done: all.length, total: all.length })
+  } finally {
+    await execution.close()
+  }
+}
+
+/** The part of a model that a fragment reads, with the fragment behind it. */
+export function withFragment(model: Model, fragment: Fragment, outputs: readonly string[]): Model {
+  const longer = copyOf(model, {
+    graph: copyOf(model.graph, {
+      node: [...model.graph.node, ...fragment.nodes],
+      initializer: [...model.graph.initializer, ...fragment.initializers],
+      output: outputs.map(makeUntypedOutput),
+    }),
+  })
+  return upstream(longer, outputs)
+}
