@@ -44,6 +44,9 @@ export function layersOf(analysis: Analysis): Map<string, PrunableLayer> {
   return layers
 }
 
+/** Whether the inputs of a contraction are its convolution groups, so that they go with its outputs. */
+export const isDepthwise = ({ groups, inputs }: Contraction): boolean => groups > 1 && groups === inputs
+
 /** The columns of a contraction's weight that belong to channels of its input, one list for each convolution group. */
 export function columnsOfChannels({ contraction, layout }: PrunableLayer, channels: readonly number[]): number[][] {
   const perGroup = contraction.inputs / contraction.groups

@@ -3,7 +3,7 @@
 import type { Model } from '../../sdk/onnx/index.ts'
 import { costByContraction } from './cost.ts'
 import type { Criterion } from './criteria.ts'
-import { removedInputs, removedOutputs } from './layers.ts'
+import { isDepthwise, removedInputs, removedOutputs } from './layers.ts'
 import type { Analysis, Cost, Frozen, Kept } from './types.ts'
 
 export interface LayerReport {
@@ -50,16 +50,15 @@ export function layerReports(
       new Map(graph.initializer.map(({ name, dims }) => [name, dims.reduce<number>((n, dim) => n * Number(dim), 1)])),
   )
   return analysis.contractions.map((contraction) => {
-    const { output, op, inputs, outputs, weight, bias = '', groups } = contraction
+    const { output, op, inputs, outputs, weight, bias = '' } = contraction
     const left = outputs - removedOutputs(analysis.groups, contraction, kept).size
     return {
       name: output,
       op,
       channels: [outputs, left],
-      // Inputs of a depthwise layer go with its outputs.
       inputs: [
         inputs,
-        groups > 1 && groups === inputs
+        isDepthwise(contraction)
           ? (left * inputs) / outputs
           : inputs - removedInputs(analysis.groups, contraction, kept).size,
       ],

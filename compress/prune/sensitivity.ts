@@ -21,14 +21,19 @@ export interface Sensitivity {
   readonly points: readonly { readonly units: number; readonly distance: number }[]
 }
 
+/** How many units of a group make `align` channels. */
+export const unitsOfStep = ({ width }: Pick<Group, 'width'>, align: number): number =>
+  Math.max(1, Math.round(align / width))
+
 /**
  * Numbers of units that may be left of a group: multiples of what makes `align` channels, fewer than all, descending.
  *
  * @example
  * gridOf({ units: 20, width: 1 }, 8) // [16, 8]
  */
-export function gridOf({ units, width }: Pick<Group, 'units' | 'width'>, align: number): number[] {
-  const step = Math.max(1, Math.round(align / width))
+export function gridOf(group: Pick<Group, 'units' | 'width'>, align: number): number[] {
+  const { units } = group
+  const step = unitsOfStep(group, align)
   const grid: number[] = []
   for (let left = Math.ceil(units / step - 1) * step; left >= step; left -= step) grid.push(left)
   return grid

@@ -5,7 +5,14 @@
  * multiplicative updates (Lee and Seung, NIPS 2001), which start at MACs and stay near them where measurements cannot tell.
  */
 
-import { type Analysis, costByContraction, type Group, type Kept, slice } from '../../compress/prune/index.ts'
+import {
+  type Analysis,
+  costByContraction,
+  type Group,
+  type Kept,
+  slice,
+  unitsOfStep,
+} from '../../compress/prune/index.ts'
 import type { Target } from '../../targets/types.ts'
 import type { CallOptions, Tensor } from '../core/index.ts'
 import { writeModel } from '../onnx/index.ts'
@@ -95,7 +102,8 @@ function fitted(prior: Float64Array, measurements: readonly Measurement[]): Floa
 const firstUnits = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 /** Units of a share of a group, in whole steps of the alignment where it is wide enough. */
-function narrowed({ units, width }: Group, share: number, align: number): number {
-  const step = Math.max(1, Math.round(align / width))
+function narrowed(group: Group, share: number, align: number): number {
+  const { units } = group
+  const step = unitsOfStep(group, align)
   return Math.min(units, step * Math.max(1, Math.round((share * units) / step)))
 }

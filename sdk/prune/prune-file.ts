@@ -8,7 +8,6 @@ import {
   type PruneResult as AlgorithmResult,
   type Analysis,
   analyse,
-  type Execute,
   observeValues,
   preparePruning,
 } from '../../compress/prune/index.ts'
@@ -16,11 +15,11 @@ import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { type Bytes, type CallOptions, HardpackError, type Tensor } from '../core/index.ts'
 import { type Model, readModel, signatureOf, type TensorValue, writeModel } from '../onnx/index.ts'
-import { isQuantized } from '../pack/quantized.ts'
 import type { Preprocess, SampleSet } from '../pack/samples/index.ts'
 import { filled } from '../run/rows.ts'
 import { blockOf } from './block.ts'
 import { type Budget, budgetText } from './budget.ts'
+import { executeOn } from './execute.ts'
 import { aimOf, type Gauge, gaugeOf, judge } from './gauge.ts'
 import { type Latency, measureLatency } from './latency.ts'
 import { bytesByContraction, type PackedSizes, packedSizes } from './packed-bytes.ts'
@@ -99,10 +98,8 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const model = readModel(file)
   const input = onlyInput(model)
   const target = options.target ?? node({ threads: 1 })
-  // Fitting is no place for a runtime that rewrites integers wrongly.
-  const optimization = isQuantized(model) ? 'basic' : undefined
+  const execute = executeOn(target, model)
   const align = options.align ?? (budget.kind === 'latency' ? await blockOf(target, call) : ALIGN)
-  const execute: Execute = (own, { signal } = {}) => target.create({ model: own }, { signal, optimization })
   const isSynthetic = options.samples === undefined
   const set =
     options.samples ??

@@ -5,8 +5,8 @@ import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { type Bytes, type CallOptions, HardpackError } from '../core/index.ts'
 import { readModel, signatureOf, writeModel } from '../onnx/index.ts'
-import { isQuantized } from '../pack/quantized.ts'
 import type { SampleSet } from '../pack/samples/index.ts'
+import { executeOn } from './execute.ts'
 import { heldSamples } from './samples.ts'
 
 export interface UnlearnFileOptions extends CallOptions {
@@ -51,17 +51,10 @@ export async function unlearnFile(file: Uint8Array, options: UnlearnFileOptions)
       hint: 'Make the others constants of the model.',
     })
   }
-  const target = options.target ?? node({ threads: 1 })
-  const optimization = isQuantized(model) ? 'basic' : undefined
+  const execute = executeOn(options.target ?? node({ threads: 1 }), model)
   const held = { limit, seed, ...call }
   const forgotten = await heldSamples(forget, inputs[0], held)
   const retained = retain && (await heldSamples(retain, inputs[0], held))
-  const { model: edited, report } = await unlearnModel(
-    model,
-    forgotten,
-    retained,
-    (own, { signal } = {}) => target.create({ model: own }, { signal, optimization }),
-    { layers, seed, ...call },
-  )
+  const { model: edited, report } = await unlearnModel(model, forgotten, retained, execute, { layers, seed, ...call })
   return { file: writeModel(edited), report }
 }

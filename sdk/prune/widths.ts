@@ -1,6 +1,13 @@
 /** How much of each contraction is left when units of groups are removed: what costs beyond MACs and parameters build on. */
 
-import type { Analysis, Contraction, Group, Kept, Places } from '../../compress/prune/index.ts'
+import {
+  type Analysis,
+  type Contraction,
+  type Group,
+  isDepthwise,
+  type Kept,
+  type Places,
+} from '../../compress/prune/index.ts'
 
 /** The shares of a contraction's weight that remain, by the name of its output. */
 export type Shares = ReadonlyMap<string, number>
@@ -34,9 +41,7 @@ export function sharesOf({ contractions, groups }: Pick<Analysis, 'contractions'
   }
   const share = (contraction: Contraction): number => {
     const out = 1 - (outputs.get(contraction.output) ?? 0) / contraction.outputs
-    // The inputs of a depthwise convolution are its groups, which go with the outputs.
-    const isDepthwise = contraction.groups > 1 && contraction.groups === contraction.inputs
-    return isDepthwise ? out : out * (1 - (inputs.get(contraction.output) ?? 0) / contraction.inputs)
+    return isDepthwise(contraction) ? out : out * (1 - (inputs.get(contraction.output) ?? 0) / contraction.inputs)
   }
   return new Map(contractions.map((contraction) => [contraction.output, share(contraction)]))
 }

@@ -3,17 +3,13 @@
  * none), MNIST and notMNIST. All are idx files of 28 × 28 pixels; a model takes pixel / 255.
  */
 
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ValueEntry } from '../../../sdk/container/manifest.ts'
 import { signatureOf } from '../../../sdk/onnx/index.ts'
 import type { GraphFile } from '../../../sdk/pack/graphs.ts'
 import { openSamples, type SampleSet, subset } from '../../../sdk/pack/samples/index.ts'
-import { dataFolder } from '../environment.ts'
-
-/** Where Debian puts the whole data set. */
-const DEBIAN = '/usr/share/datasets/fashion-mnist'
+import { fashionMnistFiles } from '../fashion-mnist.ts'
 
 export const INPUT: ValueEntry = { name: 'input', dtype: 'float32', shape: ['n', 1, 28, 28] }
 
@@ -43,16 +39,11 @@ export function graphFile(file: Uint8Array): GraphFile {
 
 /** The data, or in one sentence what is missing. */
 export async function guardData(): Promise<GuardData | string> {
-  const folder = dataFolder()
-  if (folder === undefined)
-    return 'HARDPACK_DATA expected a folder of models and data sets, got none: nothing to measure.'
-  const own = join(folder, 'fashion-mnist')
-  const train = [own, DEBIAN].map((from) => join(from, 'train-images-idx3-ubyte.gz')).find((path) => existsSync(path))
-  if (train === undefined) {
-    return 'Fashion-MNIST has no training images here: install Debian\'s "dataset-fashion-mnist", or put them into the data folder.'
-  }
+  const files = fashionMnistFiles()
+  if (typeof files === 'string') return files
+  const { folder, train } = files
   const idx = (path: string): Promise<SampleSet> => openSamples(path, { input: INPUT })
-  const test = await idx(join(own, 't10k-images-idx3-ubyte.gz'))
+  const test = await idx(files.test)
   const part = (start: number, end: number): SampleSet =>
     subset(
       test,

@@ -114,12 +114,13 @@ export async function ruleRows(
 ): Promise<RuleRow[]> {
   const classifier = await trained('fashion-cnn')
   const session = await node().create({ model: classifier })
-  const logitsOf = async (set: SampleSet): Promise<Tensor> => {
-    const { columns, data } = await rowsFrom(session, set, 'logits')
-    return { dtype: 'float32', shape: [set.count, columns], data }
-  }
+  const logits = new Map<SampleSet, Tensor>()
   const rows: RuleRow[] = []
   try {
+    for (const set of [clean, ...sets.map(([, images]) => images)]) {
+      const { columns, data } = await rowsFrom(session, set, 'logits')
+      logits.set(set, { dtype: 'float32', shape: [set.count, columns], data })
+    }
     for (const { detector, rule, graph, most } of await rulesOf(
       readModel(classifier),
       await trained('fashion-simsiam'),
@@ -127,8 +128,8 @@ export async function ruleRows(
     )) {
       note(`${detector}: ${rule}`)
       const scored = async (set: SampleSet): Promise<Float64Array> => {
-        const some = first(set, most)
-        return Float64Array.from(await column(graph, some, await logitsOf(some), SCORE_OUTPUT))
+        const known = logits.get(set) as Tensor
+        return Float64Array.from(await column(graph, first(set, most), known, SCORE_OUTPUT))
       }
       const negatives = await scored(clean)
       for (const [set, images] of sets) {

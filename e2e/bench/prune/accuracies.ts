@@ -1,12 +1,11 @@
 /** What is left of a classifier's accuracy at several budgets, by hardpack and by what others do. */
 
-import { type Execute, type Kept, preparePruning } from '../../../compress/prune/index.ts'
+import { type Kept, preparePruning } from '../../../compress/prune/index.ts'
 import { readModel, signatureOf, writeModel } from '../../../sdk/onnx/index.ts'
 import type { Preprocess } from '../../../sdk/pack/samples/index.ts'
 import { heldSamples } from '../../../sdk/prune/samples.ts'
 import { syntheticFor } from '../../../sdk/prune/synthetic/index.ts'
-import { node } from '../../../targets/node.ts'
-import { agreement, classesOf } from './accuracy.ts'
+import { agreement, classesOf, execute } from './accuracy.ts'
 import { CALIBRATION, type Halves, SEED } from './data.ts'
 import { selectionsOf, type Widths } from './selections.ts'
 
@@ -37,8 +36,6 @@ export interface Task extends Halves {
   /** How selections of others are spread over layers. */
   readonly widths: readonly Widths[]
 }
-
-export const execute: Execute = (model, options) => node({ threads: 1 }).create({ model }, options)
 
 /**
  * Measures one model.

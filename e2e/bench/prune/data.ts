@@ -4,7 +4,6 @@
  * row; 500 drawn to calibrate on, the other 2,500 to measure on.
  */
 
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PNG } from 'pngjs'
@@ -12,10 +11,8 @@ import type { ValueEntry } from '../../../sdk/container/manifest.ts'
 import { shuffled, type Tensor } from '../../../sdk/core/index.ts'
 import { openSamples, type SampleSet, subset, tensorSamples } from '../../../sdk/pack/samples/index.ts'
 import { parsePreprocess } from '../../../sdk/pack/samples/preprocess.ts'
-import { dataFolder } from '../environment.ts'
+import { fashionMnistFiles } from '../fashion-mnist.ts'
 
-/** Where Debian puts the whole data set. */
-const DEBIAN = '/usr/share/datasets/fashion-mnist'
 const INPUT: ValueEntry = { name: 'input', dtype: 'float32', shape: ['n', 1, 28, 28] }
 
 /** Unlabelled samples to calibrate on. */
@@ -66,20 +63,14 @@ export function ofClass(set: SampleSet, wanted: number, isOther: boolean, count:
 
 /** The data, or in one sentence what is missing. */
 export async function pruneData(): Promise<PruneData | string> {
-  const folder = dataFolder()
-  if (folder === undefined) {
-    return 'HARDPACK_DATA expected a folder of models and data sets, got none: nothing to measure.'
-  }
-  const own = join(folder, 'fashion-mnist')
-  const train = [own, DEBIAN].map((from) => join(from, 'train-images-idx3-ubyte.gz')).find((path) => existsSync(path))
-  if (train === undefined) {
-    return 'Fashion-MNIST has no training images here: install Debian\'s "dataset-fashion-mnist", or put them into the data folder.'
-  }
+  const files = fashionMnistFiles()
+  if (typeof files === 'string') return files
+  const { folder, train } = files
   const fashion = async (words: string): Promise<Fashion> => {
     const options = { input: INPUT, preprocess: parsePreprocess(words) }
     return {
       train: await openSamples(train, options),
-      test: await openSamples(join(own, 't10k-images-idx3-ubyte.gz'), options),
+      test: await openSamples(files.test, options),
     }
   }
   return {

@@ -4,12 +4,11 @@
  */
 
 import { Matrix, solve } from 'ml-matrix'
+import { copyOf } from '../../../compress/prune/weights.ts'
 import { indexGraph, type Model, makeUntypedOutput, writeModel } from '../../../sdk/onnx/index.ts'
 import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
-import { node } from '../../../targets/node.ts'
-import { areaOf } from './accuracy.ts'
+import { areaOf, rowsOver } from './accuracy.ts'
 
-const BATCH = 250
 const RIDGE = 1e-4
 
 /** What the last Gemm or MatMul of a classifier reads. */
@@ -21,28 +20,12 @@ export function penultimateOf(model: Model): string {
 /** What the last layer reads of each sample, with a 1 behind it. */
 export async function featuresOf(model: Model, samples: SampleSet): Promise<Float64Array[]> {
   const value = penultimateOf(model)
-  const graph = Object.assign(Object.create(Object.getPrototypeOf(model.graph)), model.graph, {
-    output: [...model.graph.output, makeUntypedOutput(value)],
-  })
-  const longer: Model = Object.assign(Object.create(Object.getPrototypeOf(model)), model, { graph })
-  const session = await node({ threads: 1 }).create({ model: writeModel(longer) })
-  const rows: Float64Array[] = []
-  try {
-    const [{ name }] = session.inputs
-    for (let start = 0; start < samples.count; start += BATCH) {
-      const indices = Array.from({ length: Math.min(BATCH, samples.count - start) }, (_, i) => start + i)
-      const { data, shape } = (await session.run({ [name]: await samples.batch(indices) }))[value]
-      const columns = data.length / shape[0]
-      for (let row = 0; row < shape[0]; row++) {
-        rows.push(
-          Float64Array.from({ length: columns + 1 }, (_, i) => (i < columns ? Number(data[row * columns + i]) : 1)),
-        )
-      }
-    }
-  } finally {
-    await session.close()
-  }
-  return rows
+  const output = [...model.graph.output, makeUntypedOutput(value)]
+  const longer = copyOf(model, { graph: copyOf(model.graph, { output }) })
+  const { rows, columns, data } = await rowsOver(writeModel(longer), samples, value)
+  return Array.from({ length: rows }, (_, row) =>
+    Float64Array.of(...data.subarray(row * columns, (row + 1) * columns), 1),
+  )
 }
 
 /** The probe's area on other samples than those that it is trained on, in percent; 50 is chance. */

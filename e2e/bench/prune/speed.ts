@@ -9,7 +9,8 @@ import { prune as pruneFile } from '../../../sdk/prune/prune-file.ts'
 import { heldSamples } from '../../../sdk/prune/samples.ts'
 import { syntheticSamples } from '../../../sdk/prune/synthetic/index.ts'
 import { node } from '../../../targets/node.ts'
-import { execute, type Task } from './accuracies.ts'
+import type { Task } from './accuracies.ts'
+import { execute } from './accuracy.ts'
 import { CALIBRATION, SEED } from './data.ts'
 
 export interface SpeedRow {

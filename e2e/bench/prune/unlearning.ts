@@ -1,10 +1,9 @@
 /** Unlearning each class in turn: what is left of it, and what the other classes lost, on all test images. */
 
-import { type Execute, unlearn } from '../../../compress/prune/index.ts'
+import { unlearn } from '../../../compress/prune/index.ts'
 import { readModel, writeModel } from '../../../sdk/onnx/index.ts'
 import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
-import { node } from '../../../targets/node.ts'
-import { agreement, classesOf } from './accuracy.ts'
+import { agreement, classesOf, execute } from './accuracy.ts'
 import { drawn, type Fashion, ofClass, SEED } from './data.ts'
 import { featuresOf, probeArea } from './probe.ts'
 
@@ -34,8 +33,6 @@ export type UnlearnSamples = 'retained' | 'forgotten alone'
 export function meanOf<Row>(rows: readonly Row[], value: (row: Row) => number): number | undefined {
   return rows.length > 0 ? rows.reduce((sum, row) => sum + value(row), 0) / rows.length : undefined
 }
-
-const execute: Execute = (model, options) => node({ threads: 1 }).create({ model }, options)
 
 /** Unlearns each class of a model in turn. */
 export async function measureUnlearning(
