@@ -190,12 +190,6 @@ test('the features are the means over maps and over tokens, float16 included, in
     { value: 'half', channels: 1, pool: 'map' },
     { value: 'flat', channels: 2, pool: 'none' },
   ] as const
-  const dtypes = new Map<string, DType>([
-    ['map', 'float32'],
-    ['tokens', 'float32'],
-    ['half', 'float16'],
-    ['flat', 'float32'],
-  ])
   const feeds: Record<string, Tensor> = {
     map: { dtype: 'float32', shape: [1, 2, 1, 2], data: Float32Array.of(1, 3, 10, 30) },
     tokens: { dtype: 'float32', shape: [1, 2, 3], data: Float32Array.of(1, 2, 3, 5, 6, 7) },
@@ -204,7 +198,7 @@ test('the features are the means over maps and over tokens, float16 included, in
   }
   for (const opset of [9, 13, 17, 18, 21]) {
     const fragment = new Fragment({ opset, prefix: 'guard' })
-    const features = tapHead(fragment, taps, dtypes)
+    const features = tapHead(fragment, taps, new Map(Object.entries(feeds)))
     const graph = makeGraph('taps', {
       nodes: [],
       inputs: Object.entries(feeds).map(([name, { dtype, shape }]) => makeValue(name, dtype, shape)),

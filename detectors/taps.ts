@@ -37,8 +37,8 @@ export interface ChooseTapsOptions {
 const STAGES = 4
 /** Within a stage, a map of more than this many times the channels of its residual sums, or its smallest, is left alone. */
 const WIDEST = 2
-/** Numbers a sample of the largest map that is tapped, where there is a smaller one: reading 1 MB takes 0.1 ms. */
-const LARGEST_MAP = 2 ** 18
+/** Numbers a sample of the largest map that is tapped, where there is a smaller one: reading one takes longer than the whole head. */
+const LARGEST_MAP = 2 ** 16
 /** A penultimate value that is a flattened map is taken pooled, as its stage is, where it has more numbers than this. */
 const WIDEST_FLATTENED = 512
 
@@ -348,32 +348,21 @@ export function columnsOf(features: Features, { start, end }: Pick<TapColumns, '
 }
 
 /**
- * Appends the pooling of taps.
+ * Appends the pooling of taps. A mean that keeps no dimension lets a runtime that computes channels last leave them there;
+ * behind GlobalAveragePool it would turn the whole map first.
  *
- * @param dtypes the type of each tapped value
+ * @param observed what the tapped values were seen to be
  * @returns the name of the features, float32 `[n, columns]`; the columns of each tap as `tapLayout` says
  * @example
- * const features = tapHead(fragment, taps, new Map([['relu4', 'float32']]))
+ * const features = tapHead(fragment, taps, new Map([['relu4', { dtype: 'float32', shape: [1, 64, 7, 7] }]]))
  */
-export function tapHead(fragment: Fragment, taps: readonly Tap[], dtypes: ReadonlyMap<string, DType>): string {
-  const rows: string[] = []
-  let maps: string[] = []
-  /** Neighbouring maps are joined before they are flattened: each node costs about as much as a small product. */
-  const flush = (): void => {
-    if (maps.length > 0) rows.push(fragment.node('Flatten', [joined(fragment, maps)], { axis: 1 }))
-    maps = []
-  }
-  for (const { value, pool } of taps) {
-    const float = dtypes.get(value) === 'float32' ? value : fragment.cast(value, 'float32')
-    if (pool === 'map') maps.push(fragment.node('GlobalAveragePool', [float]))
-    else {
-      flush()
-      rows.push(pool === 'tokens' ? fragment.reduce('ReduceMean', float, [1]) : float)
-    }
-  }
-  flush()
-  return joined(fragment, rows)
+export function tapHead(fragment: Fragment, taps: readonly Tap[], observed: ReadonlyMap<string, Observed>): string {
+  const rows = taps.map(({ value, pool }) => {
+    const { dtype, shape } = observed.get(value) as Observed
+    const float = dtype === 'float32' ? value : fragment.cast(value, 'float32')
+    if (pool === 'none') return float
+    const axes = pool === 'tokens' ? [1] : Array.from({ length: shape.length - 2 }, (_, i) => i + 2)
+    return fragment.reduce('ReduceMean', float, axes)
+  })
+  return rows.length === 1 ? rows[0] : fragment.node('Concat', rows, { axis: 1 })
 }
-
-const joined = (fragment: Fragment, values: readonly string[]): string =>
-  values.length === 1 ? values[0] : fragment.node('Concat', values, { axis: 1 })

@@ -85,6 +85,16 @@ const CHECKS: Readonly<Record<string, (target: Target) => Promise<void>>> = {
       expectTensor(outputs.product, PRODUCT)
     }),
 
+  'hands over only the outputs asked for': (target) =>
+    using(target, models.arithmetic, async (session) => {
+      const outputs = await session.run(ARITHMETIC, { outputs: ['product'] })
+      expect(Object.keys(outputs).join() === 'product', `expected product alone, got ${Object.keys(outputs)}`)
+      expectTensor(outputs.product, PRODUCT)
+      for (const wanted of [['quotient'], []]) {
+        await expectCode('INVALID_INPUT', session.run(ARITHMETIC, { outputs: wanted }))
+      }
+    }),
+
   'leaves the feeds as they were': (target) =>
     using(target, models.arithmetic, async (session) => {
       const a = float32([2], 1, 2)

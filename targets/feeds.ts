@@ -51,6 +51,23 @@ export function takeFeeds(inputs: readonly ValueInfo[], feeds: Feeds): Record<st
   return Object.fromEntries(inputs.map((input) => [input.name, takeFeed(input, feeds)]))
 }
 
+/**
+ * The names of the outputs that a run hands over: those asked for, or all.
+ *
+ * @throws HardpackError `INVALID_INPUT` for a name that is none, or for no name at all.
+ * @example
+ * const wanted = takeOutputs(session.outputs, ['logits'])
+ */
+export function takeOutputs(outputs: readonly ValueInfo[], wanted?: readonly string[]): string[] {
+  const known = outputs.map(({ name }) => name)
+  if (wanted === undefined) return known
+  const unknown = wanted.find((name) => !known.includes(name))
+  if (unknown === undefined && wanted.length > 0) return [...wanted]
+  throw invalid(
+    `A run expected outputs among ${known.map((name) => `"${name}"`).join(', ')}, got ${unknown === undefined ? 'none' : `"${unknown}"`}.`,
+  )
+}
+
 function takeFeed(input: ValueInfo, feeds: Feeds): Tensor {
   checkShape(input, feeds)
   const { name, dtype } = input

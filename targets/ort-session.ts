@@ -31,9 +31,9 @@ export async function createOrtSession(
       inputs: valueInfos(session.inputMetadata),
       outputs: valueInfos(session.outputMetadata),
       release: () => session.release(),
-      async run(feeds) {
+      async run(feeds, wanted) {
         try {
-          return fromOrt(await session.run(toOrt(ort, feeds), { logSeverityLevel: LOG_FATAL }))
+          return fromOrt(await session.run(toOrt(ort, feeds), wanted, { logSeverityLevel: LOG_FATAL }))
         } catch (error) {
           throw failed(target, ortReason(error), error)
         }

@@ -37,16 +37,22 @@ export interface ValueInfo {
 
 export type Feeds = Readonly<Record<string, Tensor>>
 
+export interface RunOptions {
+  /** Only these outputs are handed over; default: all. */
+  outputs?: readonly string[]
+  signal?: AbortSignal
+}
+
 export interface Session {
   readonly inputs: readonly ValueInfo[]
   readonly outputs: readonly ValueInfo[]
   /**
    * Runs the graph once, on the feeds as they are at the call. Concurrent calls are queued and served in order.
    *
-   * @throws HardpackError `INVALID_INPUT` for a missing, unknown or ill-typed feed, before the runtime sees it;
+   * @throws HardpackError `INVALID_INPUT` for a missing, unknown or ill-typed feed, or an unknown output, before the runtime sees it;
    *   `TARGET_FAILED` with the runtime's own reason; `BUSY` when the queue is full; `CLOSED`, `ABORTED`, `DEVICE_LOST`.
    */
-  run(feeds: Feeds, options?: { signal?: AbortSignal }): Promise<Record<string, Tensor>>
+  run(feeds: Feeds, options?: RunOptions): Promise<Record<string, Tensor>>
   /** Frees the session. Idempotent. */
   close(): Promise<void>
 }

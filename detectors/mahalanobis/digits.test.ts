@@ -2,13 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DType } from '../../sdk/core/index.ts'
 import { Fragment, makeValue, opsetOf, readModel, writeModel } from '../../sdk/onnx/index.ts'
 import { runOrt } from '../../sdk/onnx/ort-oracle.ts'
 import type { Features } from '../features.ts'
 import { digits, mnistClassifier, turned } from '../mnist.fixture.ts'
 import { scoreEnergy, scoreMaxSoftmax } from '../softmax.ts'
-import { columnsOf, type Tap, tapHead, tapLayout } from '../taps.ts'
+import { columnsOf, type Observed, type Tap, tapHead, tapLayout } from '../taps.ts'
 import { addClass } from './add-class.ts'
 import { fitMahalanobis } from './fit.ts'
 import { scoreMahalanobis } from './score.ts'
@@ -21,7 +20,8 @@ const taps: Tap[] = [
 ]
 const model = readModel(mnistClassifier('mnist-cnn.onnx'))
 const fragment = new Fragment({ opset: opsetOf(model), prefix: 'guard' })
-const tapped = tapHead(fragment, taps, new Map<string, DType>(taps.map(({ value }) => [value, 'float32'])))
+const seen: Observed = { dtype: 'float32', shape: [1, 1, 1, 1] }
+const tapped = tapHead(fragment, taps, new Map(taps.map(({ value }) => [value, seen])))
 fragment.appendTo(model.graph)
 model.graph.output.push(makeValue(tapped, 'float32', ['n', 112]))
 const bytes = writeModel(model)

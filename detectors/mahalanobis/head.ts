@@ -13,12 +13,11 @@ function halves(fragment: Fragment, data: Uint16Array, shape: readonly number[])
   return fragment.cast(fragment.constant({ dtype: 'float16', shape, data }), 'float32')
 }
 
-const sumOfSquares = (fragment: Fragment, value: string): string =>
-  fragment.reduce('ReduceSum', fragment.node('Mul', [value, value]), [1])
+const sumOfSquares = (fragment: Fragment, value: string): string => fragment.reduce('ReduceSumSquare', value, [1])
 
 /** features / max(‖features‖, tiny) */
 function normalise(fragment: Fragment, features: string): string {
-  const squares = fragment.reduce('ReduceSum', fragment.node('Mul', [features, features]), [1], true)
+  const squares = fragment.reduce('ReduceSumSquare', features, [1], true)
   const norm = fragment.node('Max', [fragment.node('Sqrt', [squares]), fragment.scalar(SMALLEST_NORM)])
   return fragment.node('Div', [features, norm])
 }
@@ -60,7 +59,7 @@ function fromNearest(detector: Mahalanobis, fragment: Fragment, z: string, room:
  * @returns the name of the scores, float32 `[n]`; larger is stranger
  * @throws HardpackError `INVALID_ARGUMENT` for room in a relative detector.
  * @example
- * const score = mahalanobisHead(detector, fragment, tapHead(fragment, taps, dtypes))
+ * const score = mahalanobisHead(detector, fragment, tapHead(fragment, taps, observed))
  */
 export function mahalanobisHead(
   detector: Mahalanobis,
@@ -94,7 +93,7 @@ export function mahalanobisHead(
     return fragment.node('Sub', [distance, sumOfSquares(fragment, background)])
   }
   if (detector.restPrecision === 0) return distance
-  const rest = fragment.node('Gemm', [y, basis, x], { transB: 1, alpha: float(-1) })
-  const energy = fragment.node('Mul', [sumOfSquares(fragment, rest), fragment.scalar(detector.restPrecision)])
-  return fragment.node('Add', [distance, energy])
+  const deviation = Math.sqrt(detector.restPrecision)
+  const rest = fragment.node('Gemm', [y, basis, x], { transB: 1, alpha: float(-deviation), beta: float(deviation) })
+  return fragment.node('Add', [distance, sumOfSquares(fragment, rest)])
 }

@@ -103,9 +103,9 @@ class ChromiumTarget implements Target {
     return {
       inputs,
       outputs,
-      run: async (feeds: Feeds, options = {}) => {
-        throwIfAborted(options.signal)
-        const results = await this.#ask<Record<string, WireTensor>>('run', id, mapped(feeds, toWire))
+      run: async (feeds: Feeds, { outputs: wanted, signal } = {}) => {
+        throwIfAborted(signal)
+        const results = await this.#ask<Record<string, WireTensor>>('run', id, mapped(feeds, toWire), wanted)
         return mapped(results, fromWire)
       },
       close: async () => {

@@ -26,7 +26,11 @@ export interface TargetPage {
     external: readonly { path: string; url: string }[],
     optimization: OptimizationLevel | undefined,
   ): Promise<Answer<SessionInfo>>
-  run(id: number, feeds: Readonly<Record<string, WireTensor>>): Promise<Answer<Record<string, WireTensor>>>
+  run(
+    id: number,
+    feeds: Readonly<Record<string, WireTensor>>,
+    outputs: readonly string[] | undefined,
+  ): Promise<Answer<Record<string, WireTensor>>>
   close(id: number): Promise<Answer<undefined>>
 }
 
@@ -60,7 +64,8 @@ const page: TargetPage = {
       return { id: sessions.push(session) - 1, inputs, outputs }
     }),
 
-  run: (id, feeds) => answer(async () => mapped(await sessions[id].run(mapped(feeds, fromWire) as Feeds), toWire)),
+  run: (id, feeds, outputs) =>
+    answer(async () => mapped(await sessions[id].run(mapped(feeds, fromWire) as Feeds, { outputs }), toWire)),
 
   close: (id) => answer(async () => void (await sessions[id].close())),
 }

@@ -8,7 +8,7 @@ import { type DType, HardpackError, onnxOf, type Tensor } from '../core/index.ts
 import { type AttributeValue, float, makeNode, makeTensor } from './build.ts'
 import type { GraphProto, NodeProto, TensorProto } from './proto.ts'
 
-export type Reduction = 'ReduceMax' | 'ReduceMean' | 'ReduceMin' | 'ReduceSum'
+export type Reduction = 'ReduceMax' | 'ReduceMean' | 'ReduceMin' | 'ReduceSum' | 'ReduceSumSquare'
 
 export interface FragmentOptions {
   /** The version of ai.onnx of the model that the fragment is for; 9 or later. */
@@ -20,7 +20,15 @@ export interface FragmentOptions {
 const OLDEST_OPSET = 9
 
 /** The opset from which on an operator takes its axes as an input. */
-const AXES_AS_INPUT = { ReduceSum: 13, Squeeze: 13, Unsqueeze: 13, ReduceMax: 18, ReduceMean: 18, ReduceMin: 18 }
+const AXES_AS_INPUT = {
+  ReduceSum: 13,
+  Squeeze: 13,
+  Unsqueeze: 13,
+  ReduceMax: 18,
+  ReduceMean: 18,
+  ReduceMin: 18,
+  ReduceSumSquare: 18,
+}
 
 export class Fragment {
   readonly opset: number

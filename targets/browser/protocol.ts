@@ -22,6 +22,8 @@ export interface RunRequest {
   readonly type: 'run'
   readonly session: number
   readonly feeds: Feeds
+  /** Names of the outputs to answer with. */
+  readonly wanted: readonly string[]
 }
 
 export interface ReleaseRequest {

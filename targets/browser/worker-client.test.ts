@@ -32,7 +32,7 @@ const start = (): { worker: ScriptedWorker; client: WorkerClient } => {
   const worker = new ScriptedWorker()
   return { worker, client: new WorkerClient('webgpu', worker) }
 }
-const run = (session: number) => ({ type: 'run', session, feeds: {} }) as const
+const run = (session: number) => ({ type: 'run', session, feeds: {}, wanted: [] }) as const
 const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await undefined
 }

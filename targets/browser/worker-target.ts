@@ -130,7 +130,8 @@ export class WorkerTarget implements Target {
       const described = await Promise.race([created, aborted])
       return new QueuedSession({
         ...described,
-        run: (feeds) => client.call({ type: 'run', session: id, feeds }, buffersOf(feeds), this.#runTimeoutMs),
+        run: (feeds, wanted) =>
+          client.call({ type: 'run', session: id, feeds, wanted }, buffersOf(feeds), this.#runTimeoutMs),
         release: () => this.#release(client, id),
       })
     } catch (error) {

@@ -64,10 +64,10 @@ async function create(request: CreateRequest): Promise<Answers['create']> {
   }
 }
 
-async function run({ session: id, feeds }: RunRequest): Promise<Answers['run']> {
+async function run({ session: id, feeds, wanted }: RunRequest): Promise<Answers['run']> {
   const { session, target } = sessions.get(id)!
   try {
-    return fromOrt(await session.run(toOrt(ort, feeds), { logSeverityLevel: LOG_FATAL }))
+    return fromOrt(await session.run(toOrt(ort, feeds), wanted, { logSeverityLevel: LOG_FATAL }))
   } catch (error) {
     throw failed(target, ortReason(error), error)
   }

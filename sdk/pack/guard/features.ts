@@ -47,8 +47,7 @@ export async function tapModel(
   const taps = chooseTaps(model.graph, observed, { logits: logits.value, names })
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'hardpack' })
   const found: FlatLogits = { ...logits, flat: observed.get(logits.value)?.shape.length === 2 }
-  const dtypes = new Map([...observed].map(([value, { dtype }]) => [value, dtype]))
-  const tapped = { logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, dtypes) }
+  const tapped = { logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, observed) }
   return {
     fragment,
     tapping: { nodes: [...fragment.nodes], initializers: [...fragment.initializers] },

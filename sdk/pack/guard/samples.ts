@@ -46,7 +46,7 @@ export async function runSamples(
     const wanted = Array.from({ length: Math.min(size, indices.length - start) }, (_, i) => start + i)
     const positions = fixed === undefined ? wanted : filled(wanted, size)
     const tensor = await samples.batch(positions.map((position) => indices[position]))
-    const results = await session.run({ [input]: tensor, ...feeds?.(positions) }, { signal })
+    const results = await session.run({ [input]: tensor, ...feeds?.(positions) }, { outputs, signal })
     for (const name of outputs) {
       const { shape, data } = results[name]
       const columns = elementCount(shape) / positions.length

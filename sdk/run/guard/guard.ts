@@ -172,7 +172,7 @@ export class Guard {
     for (const sample of samples) {
       throwIfAborted(signal)
       const feeds = { ...feedsOf(this.#facts.inputs, sample), ...learning.feeds }
-      rows.push((await this.#started.sessions[0].run(feeds, { signal }))[ROOM_FEATURES])
+      rows.push((await this.#started.sessions[0].run(feeds, { outputs: [ROOM_FEATURES], signal }))[ROOM_FEATURES])
     }
     this.#learning = learnClass(learning, name, rows)
     this.#degraded = 'A class was added to the guard: recalibrate it.'
@@ -267,7 +267,9 @@ export class Guard {
     needs: Parameters<typeof runPasses>[4],
     signal: AbortSignal | undefined,
   ): Promise<Scored> {
-    return runPasses(this.#facts.entry, this.#started.sessions, feeds, this.#learning?.feeds ?? {}, needs, signal)
+    const { entry, outputs } = this.#facts
+    const first = { feeds: this.#learning?.feeds ?? {}, outputs: outputs.map(({ name }) => name) }
+    return runPasses(entry, this.#started.sessions, feeds, first, needs, signal)
   }
 
   /** Whether a tier has to see a sample. One whose scores are not finite is not judged, so no tier need see it. */

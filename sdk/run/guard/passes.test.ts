@@ -29,6 +29,8 @@ const column = (values: readonly number[]): Tensor => ({
   data: Float32Array.from(values),
 })
 
+const FIRST = { feeds: {}, outputs: [] }
+
 interface Seen {
   readonly rows: number[][]
 }
@@ -49,7 +51,11 @@ async function sessionsOf(
     [0, 1, 2].map((tier) =>
       fake({
         inputs: tier === 0 ? [x] : [x, logits],
-        outputs: [],
+        outputs: ['score', ...(tier === 0 ? ['logits'] : [])].map((name) => ({
+          name,
+          dtype: 'float32',
+          shape: [batch],
+        })),
         compute(given) {
           const fault = fails(tier)
           if (fault) throw fault
@@ -83,7 +89,7 @@ test('a pass sees the samples that need it, whatever their type', async () => {
       [1, [1, 3]],
       [2, [3]],
     ])
-    const { scores, samples } = await runPasses(ENTRY, sessions, { x }, {}, (tier, _, sample) =>
+    const { scores, samples } = await runPasses(ENTRY, sessions, { x }, FIRST, (tier, _, sample) =>
       wanted.get(tier)!.includes(sample),
     )
     assert.equal(samples, 4)
@@ -111,7 +117,7 @@ test('a graph of a fixed batch sees all samples, and gives scores to those that 
     ENTRY,
     sessions,
     { x },
-    {},
+    FIRST,
     (tier, _, sample) => tier === 1 && sample === 2,
   )
   assert.deepEqual([failure, seen[1].rows], [undefined, [[0, 1, 2, 3]]])
@@ -125,16 +131,25 @@ test('a pass that fails is told, those behind it run; the first one and errors o
       fails: (tier) => (tier === at ? new HardpackError(code, 'The pass expected luck, got none.') : undefined),
     })
   const { sessions } = await failing(1, 'TARGET_FAILED')
-  const { scores, failure } = await runPasses(ENTRY, sessions, { x }, {}, () => true)
+  const { scores, failure } = await runPasses(ENTRY, sessions, { x }, FIRST, () => true)
   assert.match(failure ?? '', /Tier 1 of the guard failed: The pass expected luck/)
   assert.deepEqual([...scores[1]], [Number.NaN, Number.NaN, Number.NaN, Number.NaN])
   assert.deepEqual([...scores[2]], [20, 21, 22, 23])
   await assert.rejects(
-    runPasses(ENTRY, (await failing(0, 'TARGET_FAILED')).sessions, { x }, {}, () => true),
+    runPasses(ENTRY, (await failing(0, 'TARGET_FAILED')).sessions, { x }, FIRST, () => true),
     { code: 'TARGET_FAILED' },
   )
   await assert.rejects(
-    runPasses(ENTRY, (await failing(2, 'ABORTED')).sessions, { x }, {}, () => true),
+    runPasses(ENTRY, (await failing(2, 'ABORTED')).sessions, { x }, FIRST, () => true),
     { code: 'ABORTED' },
   )
+})
+
+test('the logits are handed over where a later pass takes them', async () => {
+  const { sessions } = await sessionsOf('float32')
+  const x: Tensor = { dtype: 'float32', shape: [4, 2], data: new Float32Array(8) }
+  const only = { ...ENTRY, tiers: ENTRY.tiers.slice(0, 1), detectors: ENTRY.detectors.slice(0, 1) }
+  const names = async (entry: typeof ENTRY): Promise<string[]> =>
+    Object.keys((await runPasses(entry, sessions, { x }, FIRST, () => false)).outputs)
+  assert.deepEqual([await names(only), await names(ENTRY)], [['score'], ['score', 'logits']])
 })

@@ -22,22 +22,31 @@ export interface Scored {
 /** Says which samples a tier has to see, by the scores of the tiers before it. */
 export type Needs = (tier: number, scores: readonly Float64Array[], sample: number) => boolean
 
+/** What the first pass has beside the others: inputs that are the guard's own, and the outputs of the model. */
+export interface FirstPass {
+  readonly feeds: Feeds
+  readonly outputs: readonly string[]
+}
+
 /**
  * Runs the passes on one batch.
  *
- * @param feeds of the first pass; all but `own` are those of the model
+ * @param feeds of the model
  * @throws HardpackError as `session.run` does for the first pass; a later one that fails is told in `failure`.
  */
 export async function runPasses(
   { tiers, detectors, logits }: Pick<GuardEntry, 'tiers' | 'detectors' | 'logits'>,
   sessions: readonly Session[],
   feeds: Feeds,
-  own: Feeds,
+  first: FirstPass,
   needs: Needs,
   signal?: AbortSignal,
 ): Promise<Scored> {
-  const outputs = await sessions[0].run({ ...feeds, ...own }, { signal })
-  const samples = elementCount(outputs[detectors.find(({ tier }) => tier === 0)!.score].shape)
+  const own = detectors.filter(({ tier }) => tier === 0).map(({ score }) => score)
+  // Handing over the logits costs several percent of a small model.
+  const asked = new Set([...first.outputs, ...own, ...(tiers.length > 1 ? [logits] : [])])
+  const outputs = await sessions[0].run({ ...feeds, ...first.feeds }, { outputs: [...asked], signal })
+  const samples = elementCount(outputs[own[0]].shape)
   const scores = detectors.map(() => new Float64Array(samples).fill(Number.NaN))
   /** @param ran the samples that the results are of, in order */
   const take = (
