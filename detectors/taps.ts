@@ -37,8 +37,8 @@ export interface ChooseTapsOptions {
 const STAGES = 4
 /** Within a stage, a map of more than this many times the channels of its residual sums, or its smallest, is left alone. */
 const WIDEST = 2
-/** Numbers a sample of the largest map that is tapped, where there is a smaller one: reading one takes longer than the whole head. */
-const LARGEST_MAP = 2 ** 16
+/** Numbers a sample of the largest map that is tapped, where there is a smaller one: reading 1 MB takes 0.1 ms. */
+const LARGEST_MAP = 2 ** 18
 /** A penultimate value that is a flattened map is taken pooled, as its stage is, where it has more numbers than this. */
 const WIDEST_FLATTENED = 512
 

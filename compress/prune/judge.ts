@@ -6,7 +6,8 @@
 
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
 import type { Model } from '../../sdk/onnx/index.ts'
-import { BATCH, runOver } from './passes.ts'
+import { upstream } from './parts.ts'
+import { BATCH, type Frontier, runOver } from './passes.ts'
 import type { Execute, Samples } from './types.ts'
 
 export interface Difference {
@@ -20,8 +21,12 @@ export interface Judge {
   /** Whether the outputs are class scores, so that distances are divergences. */
   readonly classes: boolean
   readonly samples: number
-  /** How far a model is from the original. */
-  compare(model: Model, options?: CallOptions): Promise<Difference>
+  /**
+   * How far a model is from the original.
+   *
+   * @param options.frontier of the judged samples: what to run it from, instead of the input
+   */
+  compare(model: Model, options?: CallOptions & { readonly frontier?: Frontier }): Promise<Difference>
 }
 
 type Outputs = ReadonlyMap<string, { readonly rank: number; readonly columns: number; readonly data: Float64Array }>
@@ -31,12 +36,19 @@ async function outputsOf(
   samples: Samples,
   indices: readonly number[],
   execute: Execute,
-  { signal }: CallOptions,
+  { signal, frontier }: CallOptions & { readonly frontier?: Frontier },
 ): Promise<Outputs> {
   const parts = new Map<string, Tensor[]>()
   let rows = 0
-  const pass = { signal, stage: '', indices, batch: BATCH }
-  for await (const { outputs, count } of runOver(model, samples, execute, pass)) {
+  const pass = { signal, stage: '', indices, batch: BATCH, frontier }
+  const part = frontier
+    ? upstream(
+        model,
+        model.graph.output.map(({ name }) => name),
+        frontier,
+      )
+    : model
+  for await (const { outputs, count } of runOver(part, samples, execute, pass)) {
     rows += count
     for (const [name, tensor] of Object.entries(outputs)) {
       if (tensor.dtype !== 'float32') continue

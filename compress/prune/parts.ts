@@ -3,7 +3,15 @@
  * nets share every value that is the same in both.
  */
 
-import { embed, indexGraph, type Model, makeUntypedOutput, type NodeProto } from '../../sdk/onnx/index.ts'
+import {
+  embed,
+  indexGraph,
+  type Model,
+  makeUntypedOutput,
+  makeValue,
+  type NodeProto,
+  type ValueInfoProto,
+} from '../../sdk/onnx/index.ts'
 import { copyOf, type Tensors, withInitializers } from './weights.ts'
 
 /** What nodes read, their subgraphs included. */
@@ -13,19 +21,23 @@ function readsOf(model: Model): (node: NodeProto) => string[] {
   return (node) => reads.get(node) as string[]
 }
 
+/** What is known of a value that is given instead of computed: float32, a row a sample. */
+type Given = ReadonlyMap<string, { readonly shape: readonly number[] }>
+
 /**
  * The part of a model that some values need, with those as its outputs.
  *
+ * @param given values that it takes as inputs, where it needs them, with the shape of a sample
  * @example
  * upstream(model, ['features']) // ends at the features
  */
-export function upstream(model: Model, outputs: readonly string[]): Model {
+export function upstream(model: Model, outputs: readonly string[], given: Given = new Map()): Model {
   const { graph } = model
   const reads = readsOf(model)
   const needed = new Set(outputs)
   const node: NodeProto[] = []
   for (const candidate of graph.node.toReversed()) {
-    if (!candidate.output.some((name) => needed.has(name))) continue
+    if (!candidate.output.some((name) => needed.has(name) && !given.has(name))) continue
     node.push(candidate)
     for (const name of reads(candidate)) needed.add(name)
   }
@@ -33,13 +45,49 @@ export function upstream(model: Model, outputs: readonly string[]): Model {
     graph: copyOf(graph, {
       node: node.reverse(),
       initializer: graph.initializer.filter(({ name }) => needed.has(name)),
+      input: given.size === 0 ? graph.input : inputsOf(graph.input, needed, given),
       output: outputs.map((name) => graph.output.find((value) => value.name === name) ?? makeUntypedOutput(name)),
       valueInfo: [],
     }),
   })
 }
 
-/** Values that some initializers have a part in, those included. */
+function inputsOf(own: readonly ValueInfoProto[], needed: ReadonlySet<string>, given: Given): ValueInfoProto[] {
+  const taken = [...given].filter(([name]) => needed.has(name))
+  return [
+    ...own.filter(({ name }) => needed.has(name)),
+    ...taken.map(([name, { shape }]) => makeValue(name, 'float32', ['n', ...shape])),
+  ]
+}
+
+/** The first of some outputs of nodes, in the order of the graph. */
+export function firstOf({ graph }: Model, outputs: readonly string[]): string {
+  const wanted = new Set(outputs)
+  const node = graph.node.find(({ output }) => output.some((name) => wanted.has(name)))
+  return node?.output.find((name) => wanted.has(name)) as string
+}
+
+/**
+ * Values that depend on the input, are made before a node, and are read by it or behind it.
+ *
+ * @param output of the node
+ */
+export function liveBefore(model: Model, output: string): string[] {
+  const { graph } = model
+  const reads = readsOf(model)
+  const at = graph.node.findIndex((node) => node.output.includes(output))
+  const changing = downstream(
+    model,
+    graph.input.map(({ name }) => name),
+  )
+  const read = new Set(graph.node.slice(at).flatMap((node) => reads(node)))
+  return graph.node
+    .slice(0, at)
+    .flatMap((node) => node.output)
+    .filter((name) => changing.has(name) && read.has(name))
+}
+
+/** Values that some initializers or inputs have a part in, those included. */
 export function downstream(model: Model, changed: Iterable<string>): Set<string> {
   const reads = readsOf(model)
   const reached = new Set(changed)

@@ -1,6 +1,6 @@
 /** Passes over samples: a model, with nodes behind it that reduce what it computes, is run batch by batch, and the results are added up. */
 
-import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
+import { type CallOptions, elementCount, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { type Fragment, feedsOf, type Model, makeUntypedOutput, writeModel } from '../../sdk/onnx/index.ts'
 import { fixedBatchOf } from './observe.ts'
 import { upstream } from './parts.ts'
@@ -25,12 +25,24 @@ export class Accumulator {
   }
 }
 
+/** A value for samples, one after another. */
+export interface Rows {
+  /** Of one sample. */
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** Values by name, all for the same samples: what a pass may begin with, instead of the input (see `frontier.ts`). */
+export type Frontier = ReadonlyMap<string, Rows>
+
 /** What to run over which samples, in what batches. */
 export interface Pass extends CallOptions {
   readonly stage: string
   /** Positions in the set; all unless told. */
   readonly indices?: readonly number[]
   readonly batch: number
+  /** Values that the model takes as inputs; the row of a sample is where its position is in `indices`. */
+  readonly frontier?: Frontier
 }
 
 /** Runs a model over samples and gives the outputs of each batch, and how many samples are in it. */
@@ -38,21 +50,23 @@ export async function* runOver(
   model: Model,
   samples: Samples,
   execute: Execute,
-  { signal, onProgress, stage, indices, batch }: Pass,
+  { signal, onProgress, stage, indices, batch, frontier }: Pass,
 ): AsyncGenerator<{ outputs: Record<string, Tensor>; count: number }> {
   const all = indices ?? Array.from({ length: samples.count }, (_, i) => i)
-  const [input] = feedsOf(model.graph)
-  const size = fixedBatchOf(input) ?? batch
+  const inputs = feedsOf(model.graph).map((input) => ({ ...input, rows: frontier?.get(input.name) }))
+  const own = inputs.find(({ rows }) => !rows)
+  const size = (own && fixedBatchOf(own)) ?? batch
   const execution = await execute(writeModel(model), { signal })
   try {
     for (let start = 0; start + (size === batch ? 1 : size) <= all.length; start += size) {
       throwIfAborted(signal)
       onProgress?.({ stage, done: start, total: all.length })
       const chosen = all.slice(start, start + size)
-      yield {
-        outputs: await execution.run({ [input.name]: await samples.batch(chosen) }, { signal }),
-        count: chosen.length,
+      const feeds: Record<string, Tensor> = {}
+      for (const { name, rows } of inputs) {
+        feeds[name] = rows ? rowsFrom(rows, start, chosen.length) : await samples.batch(chosen)
       }
+      yield { outputs: await execution.run(feeds, { signal }), count: chosen.length }
     }
     onProgress?.({ stage, done: all.length, total: all.length })
   } finally {
@@ -60,8 +74,8 @@ export async function* runOver(
   }
 }
 
-/** The part of a model that a fragment reads, with the fragment behind it. */
-export function withFragment(model: Model, fragment: Fragment, outputs: readonly string[]): Model {
+/** The part of a model that a fragment reads, from a frontier on where there is one, with the fragment behind it. */
+export function withFragment(model: Model, fragment: Fragment, outputs: readonly string[], frontier?: Frontier): Model {
   const longer = copyOf(model, {
     graph: copyOf(model.graph, {
       node: [...model.graph.node, ...fragment.nodes],
@@ -69,5 +83,17 @@ export function withFragment(model: Model, fragment: Fragment, outputs: readonly
       output: outputs.map(makeUntypedOutput),
     }),
   })
-  return upstream(longer, outputs)
+  return upstream(longer, outputs, frontier)
+}
+
+/** How many samples a frontier has. */
+export function rowsOf(frontier: Frontier): number {
+  for (const { shape, data } of frontier.values()) return data.length / elementCount(shape)
+  return 0
+}
+
+/** The samples from `start` on. */
+function rowsFrom({ shape, data }: Rows, start: number, count: number): Tensor {
+  const size = elementCount(shape)
+  return { dtype: 'float32', shape: [count, ...shape], data: data.subarray(start * size, (start + count) * size) }
 }

@@ -12,16 +12,19 @@ import { type Budget, budgetCost, checkBudget } from './budget.ts'
 import { costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
 import { samplesFor } from './effort.ts'
+import { movedOn } from './frontier.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
 import { type Kind, keptOfKinds, kindsOf } from './kinds.ts'
 import { layersOf, type Net, readersOf } from './layers.ts'
 import { allocateByFidelity, compensatedNet } from './modhifi.ts'
+import { firstOf } from './parts.ts'
+import type { Frontier } from './passes.ts'
 import { layerReports, type PruneReport } from './report.ts'
 import { gridOf, type Sensitivity, sensitivityOf, thinnedGrid } from './sensitivity.ts'
 import { maskedNet, type RefittedNet, refitNet } from './sequential.ts'
 import { slice } from './slice.ts'
 import { statisticsOf } from './statistics.ts'
-import type { Analysis, Execute, Kept, Samples } from './types.ts'
+import type { Analysis, Execute, Group, Kept, Samples } from './types.ts'
 import { copyOf, withInitializers } from './weights.ts'
 
 /** What does not depend on the budget. */
@@ -191,16 +194,34 @@ async function sensitivitiesOf(
   const indices = shuffled(samples.count, seed).slice(0, within(JUDGED, SENSITIVITY_MACS / (tries * macs)))
   const judge = await judgeOf(analysis.model, samples, indices, execute, { signal })
   const sensitivities: Sensitivity[] = []
-  for (const [done, group] of groups.entries()) {
+  let frontier: Frontier = new Map()
+  const { model } = analysis
+  for (const [done, { which, before }] of inOrderOf(model, groups).entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'sensitivity', done, total: groups.length })
-    const order = orderBy(criterion, group, layers, statistics, seed + done)
-    sensitivities.push(
-      await sensitivityOf(analysis, group, layers, statistics, judge, { align, levels, refit, order, signal }),
-    )
+    const move = { before, indices, model, namesOf: (value: string) => [value], signal }
+    frontier = await movedOn(analysis, frontier, samples, execute, move)
+    const group = groups[which]
+    const order = orderBy(criterion, group, layers, statistics, seed + which)
+    const options = { align, levels, refit, order, frontier, signal }
+    sensitivities[which] = await sensitivityOf(analysis, group, layers, statistics, judge, options)
   }
   onProgress?.({ stage: 'sensitivity', done: groups.length, total: groups.length })
   return sensitivities
+}
+
+/** Groups in the order in which the model first reads them, and the first reader of each. */
+function inOrderOf(model: Model, groups: readonly Group[]): { which: number; before: string }[] {
+  const at = new Map(model.graph.node.flatMap(({ output }, i) => output.map((name) => [name, i])))
+  return groups
+    .map(({ readers }, which) => ({
+      which,
+      before: firstOf(
+        model,
+        readers.map(({ contraction }) => contraction.output),
+      ),
+    }))
+    .sort((a, b) => (at.get(a.before) as number) - (at.get(b.before) as number))
 }
 
 /** The weights of the layers that stay, by the method asked for. */

@@ -6,6 +6,7 @@
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
 import type { Judge } from './judge.ts'
 import { columnsOfChannels, type PrunableLayer, readersOf, tensorsOfRefit } from './layers.ts'
+import type { Frontier } from './passes.ts'
 import { correctedBias, RIDGE } from './refit.ts'
 import { removals, type System } from './select.ts'
 import { covarianceOf, type InputStatistics } from './statistics.ts'
@@ -79,6 +80,8 @@ export interface SensitivityOptions extends CallOptions {
   readonly refit: boolean
   /** The order in which a group's units are removed; by the removal loss unless told. */
   readonly order?: readonly number[]
+  /** Of the judged samples, before the first reader of the group. */
+  readonly frontier?: Frontier
 }
 
 /** Units that may go, and what that does, for one group. */
@@ -88,7 +91,7 @@ export async function sensitivityOf(
   layers: ReadonlyMap<string, PrunableLayer>,
   statistics: ReadonlyMap<string, InputStatistics>,
   judge: Judge,
-  { align, levels: most, refit, order: given, signal }: SensitivityOptions,
+  { align, levels: most, refit, order: given, frontier, signal }: SensitivityOptions,
 ): Promise<Sensitivity> {
   const levels = new Set(thinnedGrid(gridOf(group, align), most))
   const least = Math.min(...levels)
@@ -108,7 +111,7 @@ export async function sensitivityOf(
         for (const [name, tensor] of refit ? fitted(layer, own, statistics) : zeroed(layer, group, removed))
           values.set(name, tensor)
       }
-      const { distance } = await judge.compare(withInitializers(analysis.model, values), { signal })
+      const { distance } = await judge.compare(withInitializers(analysis.model, values), { signal, frontier })
       points.push({ units: kept.length, distance: Number.isFinite(distance) ? distance : Number.MAX_VALUE })
     }
     if (kept.length === least) break

@@ -6,10 +6,12 @@
 import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { aimOf, rectifiedAimOf } from './aims.ts'
 import { samplesFor } from './effort.ts'
+import { movedOn } from './frontier.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
-import { beside, downstream, waves } from './parts.ts'
+import { beside, downstream, firstOf, waves } from './parts.ts'
+import { type Frontier, rowsOf } from './passes.ts'
 import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
-import { type CrossMoments, crossStatisticsOf, type InputStatistics } from './statistics.ts'
+import { type CrossMoments, crossBatchOf, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
 /** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
@@ -53,6 +55,7 @@ export async function refitNet(
   const passes = order.map(({ wave }) => wave.map(({ contraction }) => contraction))
   // Both nets run, each half way on the average.
   const indices = samplesFor(analysis, passes, samples.count, REFIT_MACS / macs, seed)
+  let frontier: Frontier = new Map()
   for (const [pass, { wave, waiting }] of order.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
@@ -63,6 +66,8 @@ export async function refitNet(
         return [layer, { own, prior: priorOf(layer, statistics, own) }]
       }),
     )
+    const batch = crossBatchOf(analysis, passes[pass], indices[pass].length)
+    let before: ReadonlyMap<string, CrossMoments> | undefined
     // Once on what is before the rectifiers, and once more on what they let through.
     for (const wanted of [aimOf, rectifiedAimOf]) {
       const both = beside(model, values)
@@ -71,7 +76,11 @@ export async function refitNet(
       const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
         signal,
         indices: indices[pass],
+        frontier,
+        batch,
+        known: before,
       })
+      before = moments
       for (const { layer, biased } of aims) {
         const cross = moments.get(layer.name) as CrossMoments
         const { own, prior } = known.get(layer) as { own: KeptColumns; prior: Float64Array }
@@ -81,9 +90,26 @@ export async function refitNet(
         if (share !== undefined) fidelity.set(layer.name, share)
       }
     }
+    const left = order.slice(pass + 1).flatMap(({ wave }) => wave.map(({ contraction }) => contraction.output))
+    if (left.length === 0) continue
+    const both = beside(model, values)
+    const next = enoughFor(indices.slice(pass + 1))
+    if (rowsOf(frontier) < next.length) frontier = new Map()
+    frontier = await movedOn(analysis, frontier, samples, execute, {
+      before: firstOf(model, left),
+      indices: next,
+      model: both.model,
+      namesOf: (value) => [...new Set([value, both.second(value)])],
+      signal,
+    })
   }
   onProgress?.({ stage: 'refit', done: total, total })
   return { values, fidelity }
+}
+
+/** The samples of the next pass, and those of later ones that need not many more; all are beginnings of one order. */
+function enoughFor([next, ...later]: readonly (readonly number[])[]): readonly number[] {
+  return later.reduce((most, own) => (own.length > most.length && own.length <= 2 * next.length ? own : most), next)
 }
 
 /** The weights of the full refit; the layer's own where it keeps all its inputs. */

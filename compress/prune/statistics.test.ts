@@ -3,16 +3,21 @@ import { test } from 'node:test'
 import type { Tensor } from '../../sdk/core/index.ts'
 import {
   type AttributeValue,
+  Fragment,
   type Model,
   makeGraph,
   makeModel,
   makeNode,
   makeTensor,
   makeValue,
+  opsetOf,
+  writeModel,
 } from '../../sdk/onnx/index.ts'
+import { withFragment } from './passes.ts'
 import { execute, noise, samplesOf } from './session.fixture.ts'
 import { covarianceOf, crossStatisticsOf, statisticsOf } from './statistics.ts'
 import type { Contraction, Observed } from './types.ts'
+import { columnsOf, targetColumns, unfoldingOf } from './unfolding.ts'
 import { layoutOf, matricesOf, tensorOfMatrices } from './weights.ts'
 
 interface Case {
@@ -277,3 +282,30 @@ test('of a map with far more positions than a column needs, only some are looked
   }
   close(statistics.mean, [sum / 512], 1e-4)
 })
+
+for (const one of CASES.filter(({ output }) => output.length === 4)) {
+  test(`fewer columns of ${one.name} are some of all columns, at the places of the targets`, async () => {
+    const { model, observed, contraction, samples } = modelOf(one)
+    const unfolding = unfoldingOf({ model, observed }, contraction)
+    for (const step of [2, 3]) {
+      const fragment = new Fragment({ opset: opsetOf(model), prefix: 'test' })
+      const all = columnsOf(fragment, unfolding, 'x', 1)
+      const few = columnsOf(fragment, unfolding, 'x', step)
+      const targets = targetColumns(fragment, unfolding, 'y', step)
+      const execution = await execute(writeModel(withFragment(model, fragment, [all, few, targets])))
+      const { [all]: whole, [few]: part, [targets]: target } = await execution.run({ input: samples })
+      await execution.close()
+      const [, , height, width] = unfolding.channelsOnly ? one.input : one.output
+      const [groups, size, columns] = whole.shape
+      const chosen = Array.from({ length: columns }, (_, i) => i).filter((i) =>
+        [Math.floor(i / width) % height, i % width].every((at) => at % step === Math.floor(step / 2)),
+      )
+      assert.deepEqual(part.shape, [groups, size, chosen.length])
+      assert.equal(target.shape[2], chosen.length)
+      const expected = Array.from({ length: groups * size }, (_, row) =>
+        chosen.map((i) => whole.data[row * columns + i]),
+      )
+      assert.deepEqual([...part.data], expected.flat())
+    }
+  })
+}

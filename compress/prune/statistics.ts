@@ -6,7 +6,7 @@
 
 import type { CallOptions } from '../../sdk/core/index.ts'
 import { Fragment, type Model, opsetOf } from '../../sdk/onnx/index.ts'
-import { Accumulator, BATCH, runOver, withFragment } from './passes.ts'
+import { Accumulator, BATCH, type Frontier, runOver, withFragment } from './passes.ts'
 import type { Analysis, Contraction, Execute, Samples } from './types.ts'
 import { batchOf, columnsOf, keyOf, stepOf, targetColumns, type Unfolding, unfoldingOf } from './unfolding.ts'
 
@@ -110,6 +110,26 @@ export interface Aim {
   readonly target: string
 }
 
+export interface CrossOptions extends CallOptions {
+  readonly indices?: readonly number[]
+  /** What to run the nets from, instead of the input. */
+  readonly frontier?: Frontier
+  /** Samples of a run, where two passes have to be alike. */
+  readonly batch?: number
+  /** Moments of the same inputs with other targets, from a pass that was alike: what the two have in common is not summed again. */
+  readonly known?: ReadonlyMap<string, CrossMoments>
+}
+
+/** Samples of a run over the columns of some contractions; at most half of all, so that there are two halves. */
+export function crossBatchOf(
+  analysis: Pick<Analysis, 'model' | 'observed'>,
+  contractions: readonly Contraction[],
+  samples: number,
+): number {
+  const unfoldings = contractions.map((contraction) => unfoldingOf(analysis, contraction))
+  return Math.min(batchOf(unfoldings, samples), Math.ceil(samples / 2))
+}
+
 /**
  * Moments of what contractions read in one net and what they should give, which another net says.
  *
@@ -123,7 +143,7 @@ export async function crossStatisticsOf(
   aims: readonly Aim[],
   samples: Samples,
   execute: Execute,
-  options: CallOptions & { readonly indices?: readonly number[] } = {},
+  { known, ...options }: CrossOptions = {},
 ): Promise<ReadonlyMap<string, CrossMoments>> {
   const count = options.indices?.length ?? samples.count
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'statistics' })
@@ -131,40 +151,52 @@ export async function crossStatisticsOf(
     const unfolding = unfoldingOf(analysis, contraction)
     const step = stepOf(unfolding, count)
     const columns = columnsOf(fragment, unfolding, input, step)
-    const { gram, sum } = sumsOf(fragment, columns)
     const targets = targetColumns(fragment, unfolding, target, step)
     const transposed = fragment.node('Transpose', [columns], { perm: [0, 2, 1] })
-    const cross = fragment.node('MatMul', [targets, transposed])
-    const targetSum = fragment.reduce('ReduceSum', targets, [2])
-    const power = fragment.reduce('ReduceSum', fragment.node('Mul', [targets, targets]), [2])
-    return { unfolding, gram, sum, cross, targetSum, power, count: countOf(fragment, columns), rows: 0 }
+    return {
+      unfolding,
+      before: known?.get(contraction.output),
+      own: known?.has(contraction.output) ? undefined : sumsOf(fragment, columns),
+      cross: fragment.node('MatMul', [targets, transposed]),
+      targetSum: fragment.reduce('ReduceSum', targets, [2]),
+      power: fragment.reduce('ReduceSum', fragment.node('Mul', [targets, targets]), [2]),
+      count: countOf(fragment, columns),
+    }
   })
-  const wanted = pending.flatMap(({ gram, sum, cross, targetSum, power }) => [gram, sum, cross, targetSum, power])
-  const both = withFragment(model, fragment, [...wanted, ...pending.map((one) => one.count)])
+  const wanted = pending.flatMap(({ own, cross, targetSum, power }) => [
+    ...(own ? [own.gram, own.sum] : []),
+    cross,
+    targetSum,
+    power,
+  ])
+  const counts = pending.map((one) => one.count)
+  const both = withFragment(model, fragment, [...wanted, ...counts], options.frontier)
   // Two halves, so that what is fitted on one can be tried on the other.
   const halves = [0, 1].map(() => ({ totals: new Accumulator(), rows: new Map<string, number>() }))
-  const unfoldings = pending.map(({ unfolding }) => unfolding)
-  const batch = Math.min(batchOf(unfoldings, count), Math.ceil(count / 2))
+  const contractions = aims.map(({ contraction }) => contraction)
+  const { batch = crossBatchOf(analysis, contractions, count) } = options
   let turn = 0
   for await (const { outputs } of runOver(both, samples, execute, { ...options, stage: 'refit', batch })) {
     const { totals, rows } = halves[turn++ % 2]
     for (const name of wanted) totals.add(name, outputs[name])
-    for (const { count: name } of pending) rows.set(name, (rows.get(name) ?? 0) + Number(outputs[name].data[2]))
+    for (const name of counts) rows.set(name, (rows.get(name) ?? 0) + Number(outputs[name].data[2]))
   }
   return new Map(
-    pending.map(({ unfolding, gram, sum, cross, targetSum, power, count: counted }): [string, CrossMoments] => {
+    pending.map(({ unfolding, before, own, cross, targetSum, power, count: counted }): [string, CrossMoments] => {
       const { contraction, taps, size } = unfolding
-      const [first, second] = halves.map(({ totals, rows }): CrossStatistics => {
-        const own = rows.get(counted) ?? 0
+      const [first, second] = halves.map(({ totals, rows }, half): CrossStatistics => {
+        const of = rows.get(counted) ?? 0
+        const inputs = own
+          ? { mean: totals.mean(own.sum, of), gram: totals.mean(own.gram, of) }
+          : inputsOf((before?.halves?.[half] ?? before?.whole) as CrossStatistics)
         return {
-          rows: own,
+          rows: of,
           taps,
           size,
-          mean: totals.mean(sum, own),
-          gram: totals.mean(gram, own),
-          targetMean: totals.mean(targetSum, own),
-          targetPower: totals.mean(power, own),
-          cross: totals.mean(cross, own),
+          ...inputs,
+          targetMean: totals.mean(targetSum, of),
+          targetPower: totals.mean(power, of),
+          cross: totals.mean(cross, of),
         }
       })
       return [
@@ -174,6 +206,8 @@ export async function crossStatisticsOf(
     }),
   )
 }
+
+const inputsOf = ({ mean, gram }: CrossStatistics): Pick<CrossStatistics, 'mean' | 'gram'> => ({ mean, gram })
 
 /** The moments of a mixture: a column of `a` counts as much as `shares` says, next to one of `b`. */
 export function mixture(

@@ -24,7 +24,7 @@ export const MAX_COLUMN = 2300
 const MAX_UNFOLDED = 2 ** 24
 
 /** More columns a dimension say hardly more. */
-const COLUMNS_A_DIMENSION = 400
+const COLUMNS_A_DIMENSION = 200
 
 /** The end of a slice that goes to the end. */
 const ALL = 2 ** 31 - 1
@@ -142,8 +142,33 @@ export function columnsOf(fragment: Fragment, unfolding: Unfolding, value: strin
   for (let row = 0; row < inputs * taps; row++) oneHot[row * taps + (row % taps)] = 1
   const shape = kind === 'conv' ? [inputs * taps, 1, ...kernel] : [inputs, taps, ...kernel]
   const kernels = fragment.constant({ dtype: 'float32', shape, data: oneHot })
-  const unfolded = fragment.node(node.opType, [value, kernels], { ...geometry, group: inputs })
-  return flattened(fragment, thinned(fragment, unfolded, step), rank, 1, groups, inputs * taps)
+  const unfold = (from: string, placed: Record<string, AttributeValue>): string =>
+    fragment.node(node.opType, [from, kernels], { ...placed, group: inputs })
+  const isExplicit = kind === 'conv' && !('auto_pad' in geometry)
+  const left = isExplicit
+    ? unfold(...sparser(fragment, unfolding, value, step))
+    : thinned(fragment, unfold(value, geometry), step)
+  return flattened(fragment, left, rank, 1, groups, inputs * taps)
+}
+
+/** A kernel's input and geometry for only the positions that `thinned` leaves: unfolding all of them takes step² times as long. */
+function sparser(
+  fragment: Fragment,
+  { node, kernel }: Unfolding,
+  value: string,
+  step: number,
+): [string, Record<string, AttributeValue>] {
+  const strides = intsOf(node, 'strides') ?? kernel.map(() => 1)
+  const pads = intsOf(node, 'pads') ?? kernel.flatMap(() => [0, 0])
+  // The first position lies so far inside the padded input.
+  const shifts = strides.map((stride, axis) => Math.floor(step / 2) * stride - pads[axis])
+  const from = shifts.reduce(
+    (sliced, shift, axis) => (shift > 0 ? fragment.slice(sliced, 2 + axis, shift, ALL) : sliced),
+    value,
+  )
+  const begins = shifts.map((shift) => Math.max(0, -shift))
+  const ends = pads.slice(kernel.length)
+  return [from, { ...geometryOf(node), strides: strides.map((stride) => stride * step), pads: [...begins, ...ends] }]
 }
 
 /** Targets at the positions of the columns, `[groups, targets, columns]`. */
@@ -174,7 +199,10 @@ export function stepOf({ positions, size, outputShape }: Unfolding, samples: num
 export function batchOf(unfoldings: readonly Unfolding[], samples: number): number {
   const largest = Math.max(
     1,
-    ...unfoldings.map(({ size, positions, contraction }) => size * contraction.groups * positions),
+    ...unfoldings.map((unfolding) => {
+      const { size, positions, contraction } = unfolding
+      return (size * contraction.groups * positions) / stepOf(unfolding, samples) ** 2
+    }),
   )
   return Math.max(1, Math.min(BATCH, samples, Math.floor(MAX_UNFOLDED / largest)))
 }

@@ -1,12 +1,18 @@
 /** How the algorithms of pruning and unlearning run variants of a model. */
 
+import { availableParallelism } from 'node:os'
 import type { Execute } from '../../compress/prune/index.ts'
+import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import type { Model } from '../onnx/index.ts'
 import { isQuantized } from '../pack/quantized.ts'
 
-/** Runs variants of a model on a target. Fitting is no place for a runtime that rewrites integers wrongly. */
-export function executeOn(target: Target, model: Model): Execute {
+/** More threads wait for each other: batches are small. */
+const THREADS = 8
+
+/** Runs variants of a model on a target; by default in as many threads as help. Fitting is no place for a runtime that rewrites integers wrongly. */
+export function executeOn(target: Target | undefined, model: Model): Execute {
+  const chosen = target ?? node({ threads: Math.min(THREADS, availableParallelism()) })
   const optimization = isQuantized(model) ? 'basic' : undefined
-  return (variant, { signal } = {}) => target.create({ model: variant }, { signal, optimization })
+  return (variant, { signal } = {}) => chosen.create({ model: variant }, { signal, optimization })
 }

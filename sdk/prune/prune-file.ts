@@ -44,7 +44,7 @@ export interface PruneOptions extends CallOptions {
   readonly align?: number
   /** Stop removing when a larger share of answers than this differs from the original's. */
   readonly maxDisagreement?: number
-  /** Where the model runs and is measured; onnxruntime in Node on one thread unless told. */
+  /** Where the model runs and is measured; unless told onnxruntime in Node, measured on one thread. */
   readonly target?: Target
   /** What the report calls the model. */
   readonly name?: string
@@ -98,7 +98,7 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
   const model = readModel(file)
   const input = onlyInput(model)
   const target = options.target ?? node({ threads: 1 })
-  const execute = executeOn(target, model)
+  const execute = executeOn(options.target, model)
   const align = options.align ?? (budget.kind === 'latency' ? await blockOf(target, call) : ALIGN)
   const isSynthetic = options.samples === undefined
   const set =

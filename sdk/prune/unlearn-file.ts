@@ -1,7 +1,6 @@
 /** Unlearning in a file: samples are read and held, the model is edited, and the result is checked to be an ONNX file that runs. */
 
 import { type UnlearnReport, unlearn as unlearnModel } from '../../compress/prune/index.ts'
-import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { type Bytes, type CallOptions, HardpackError } from '../core/index.ts'
 import { readModel, signatureOf, writeModel } from '../onnx/index.ts'
@@ -18,7 +17,7 @@ export interface UnlearnFileOptions extends CallOptions {
   readonly layers?: readonly string[]
   /** At most so many samples of a set, drawn at random; 2,000 unless told. */
   readonly limit?: number
-  /** Where the model runs; onnxruntime in Node on one thread unless told. */
+  /** Where the model runs; onnxruntime in Node unless told. */
   readonly target?: Target
   /** Of all draws; 0 unless told. */
   readonly seed?: number
@@ -51,7 +50,7 @@ export async function unlearnFile(file: Uint8Array, options: UnlearnFileOptions)
       hint: 'Make the others constants of the model.',
     })
   }
-  const execute = executeOn(options.target ?? node({ threads: 1 }), model)
+  const execute = executeOn(options.target, model)
   const held = { limit, seed, ...call }
   const forgotten = await heldSamples(forget, inputs[0], held)
   const retained = retain && (await heldSamples(retain, inputs[0], held))

@@ -1,5 +1,6 @@
 /** How many labelled samples a classifier is right about, and how often it agrees with another. */
 
+import { availableParallelism } from 'node:os'
 import type { Execute } from '../../../compress/prune/index.ts'
 import { labelsOf } from '../../../detectors/class-probabilities.ts'
 import { auroc } from '../../../detectors/metrics/index.ts'
@@ -8,7 +9,7 @@ import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
 import { node } from '../../../targets/node.ts'
 
 /** Runs variants of a model where latency is measured, too. */
-export const execute: Execute = (model, options) => node({ threads: 1 }).create({ model }, options)
+export const execute: Execute = (model, options) => node({ threads: availableParallelism() }).create({ model }, options)
 
 /** Rows of values of a model, for all samples in order. */
 export async function rowsOver(model: Uint8Array, samples: SampleSet, output?: string) {
