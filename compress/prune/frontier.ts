@@ -12,7 +12,7 @@ import { BATCH, type Frontier, runOver } from './passes.ts'
 import type { Analysis, Execute, Samples } from './types.ts'
 
 /** Bytes that a frontier may take. */
-const LIMIT = 2 ** 29
+const LIMIT = 2 ** 30
 
 /** Where to move a frontier. */
 export interface Move extends CallOptions {

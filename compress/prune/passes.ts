@@ -86,10 +86,10 @@ export function withFragment(model: Model, fragment: Fragment, outputs: readonly
   return upstream(longer, outputs, frontier)
 }
 
-/** How many samples a frontier has. */
+/** How many samples all values of a frontier have. */
 export function rowsOf(frontier: Frontier): number {
-  for (const { shape, data } of frontier.values()) return data.length / elementCount(shape)
-  return 0
+  const rows = [...frontier.values()].map(({ shape, data }) => data.length / elementCount(shape))
+  return rows.length > 0 ? Math.min(...rows) : 0
 }
 
 /** The samples from `start` on. */

@@ -14,7 +14,7 @@ import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from
 import { type CrossMoments, crossBatchOf, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
-/** Multiply-accumulates that the refit of a net may take, where fewer samples than that gives are enough. */
+/** Samples of all passes, times the multiply-accumulates of one, where fewer are enough. */
 const REFIT_MACS = 2.5e12
 
 export interface SequentialOptions extends CallOptions {
@@ -53,7 +53,6 @@ export async function refitNet(
   let done = 0
   const order = [...waves(model, pending, ({ contraction }) => contraction)]
   const passes = order.map(({ wave }) => wave.map(({ contraction }) => contraction))
-  // Both nets run, each half way on the average.
   const indices = samplesFor(analysis, passes, samples.count, REFIT_MACS / macs, seed)
   let frontier: Frontier = new Map()
   for (const [pass, { wave, waiting }] of order.entries()) {
