@@ -56,6 +56,14 @@ const CASES: readonly Case[] = [
     attributes: { auto_pad: 'SAME_UPPER', strides: [2, 2] },
   },
   {
+    name: 'padded by name, more at the beginning',
+    op: 'Conv',
+    input: [6, 2, 5, 6],
+    weight: [3, 2, 3, 4],
+    output: [6, 3, 5, 3],
+    attributes: { auto_pad: 'SAME_LOWER', strides: [1, 2] },
+  },
+  {
     name: 'pointwise with stride',
     op: 'Conv',
     input: [6, 4, 5, 5],

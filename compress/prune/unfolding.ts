@@ -142,33 +142,51 @@ export function columnsOf(fragment: Fragment, unfolding: Unfolding, value: strin
   for (let row = 0; row < inputs * taps; row++) oneHot[row * taps + (row % taps)] = 1
   const shape = kind === 'conv' ? [inputs * taps, 1, ...kernel] : [inputs, taps, ...kernel]
   const kernels = fragment.constant({ dtype: 'float32', shape, data: oneHot })
-  const unfold = (from: string, placed: Record<string, AttributeValue>): string =>
-    fragment.node(node.opType, [from, kernels], { ...placed, group: inputs })
-  const isExplicit = kind === 'conv' && !('auto_pad' in geometry)
-  const left = isExplicit
-    ? unfold(...sparser(fragment, unfolding, value, step))
-    : thinned(fragment, unfold(value, geometry), step)
+  const [from, placed] = kind === 'conv' ? sparser(fragment, unfolding, value, step) : [value, geometry]
+  const unfolded = fragment.node(node.opType, [from, kernels], { ...placed, group: inputs })
+  const left = kind === 'conv' ? unfolded : thinned(fragment, unfolded, step)
   return flattened(fragment, left, rank, 1, groups, inputs * taps)
 }
 
 /** A kernel's input and geometry for only the positions that `thinned` leaves: unfolding all of them takes step² times as long. */
 function sparser(
   fragment: Fragment,
-  { node, kernel }: Unfolding,
+  unfolding: Unfolding,
   value: string,
   step: number,
 ): [string, Record<string, AttributeValue>] {
+  const { node, kernel } = unfolding
   const strides = intsOf(node, 'strides') ?? kernel.map(() => 1)
-  const pads = intsOf(node, 'pads') ?? kernel.flatMap(() => [0, 0])
+  const dilations = intsOf(node, 'dilations') ?? kernel.map(() => 1)
+  const { begins, ends } = padsOf(unfolding, strides, dilations)
   // The first position lies so far inside the padded input.
-  const shifts = strides.map((stride, axis) => Math.floor(step / 2) * stride - pads[axis])
+  const shifts = strides.map((stride, axis) => Math.floor(step / 2) * stride - begins[axis])
   const from = shifts.reduce(
     (sliced, shift, axis) => (shift > 0 ? fragment.slice(sliced, 2 + axis, shift, ALL) : sliced),
     value,
   )
-  const begins = shifts.map((shift) => Math.max(0, -shift))
-  const ends = pads.slice(kernel.length)
-  return [from, { ...geometryOf(node), strides: strides.map((stride) => stride * step), pads: [...begins, ...ends] }]
+  const pads = [...shifts.map((shift) => Math.max(0, -shift)), ...ends]
+  return [from, { dilations, strides: strides.map((stride) => stride * step), pads }]
+}
+
+/** The padding of a convolution, in numbers where the model names it: `SAME` makes ⌈input / stride⌉ outputs. */
+function padsOf(
+  { node, kernel, inputShape, outputShape }: Unfolding,
+  strides: readonly number[],
+  dilations: readonly number[],
+): { begins: readonly number[]; ends: readonly number[] } {
+  const rule = textOf(node, 'auto_pad', 'NOTSET')
+  if (!rule.startsWith('SAME')) {
+    const pads = intsOf(node, 'pads') ?? kernel.flatMap(() => [0, 0])
+    return { begins: pads.slice(0, kernel.length), ends: pads.slice(kernel.length) }
+  }
+  const all = kernel.map((size, axis) => {
+    const reach = (outputShape[2 + axis] - 1) * strides[axis] + (size - 1) * dilations[axis] + 1
+    return Math.max(0, reach - inputShape[2 + axis])
+  })
+  const less = all.map((pad) => pad >> 1)
+  const more = all.map((pad) => pad - (pad >> 1))
+  return rule === 'SAME_LOWER' ? { begins: more, ends: less } : { begins: less, ends: more }
 }
 
 /** Targets at the positions of the columns, `[groups, targets, columns]`. */

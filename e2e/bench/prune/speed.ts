@@ -65,10 +65,12 @@ export interface WholeRow {
   readonly error: number
 }
 
-/** Prunes a MobileNet to half, as `hardpack pack --prune flops=0.5` does without samples: packed and timed included. */
+/** Prunes a MobileNet to half, as `hardpack pack --prune flops=0.5 --align …` does without samples: packed and timed included. */
 export async function measureWhole(model: string, whole: Uint8Array): Promise<WholeRow> {
   const preprocess = { range: [0, 255] } as const
-  const { file, report } = await pruneFile(whole, { budget: { kind: 'flops', remain: 0.5 }, preprocess, name: model })
+  const align = await blockOf(node({ threads: 1 }), {})
+  const budget = { kind: 'flops', remain: 0.5 } as const
+  const { file, report } = await pruneFile(whole, { budget, align, preprocess, name: model })
   const { cost, samples, seconds, agreement } = report
   const pictures = syntheticSamples(signatureOf(whole).inputs[0], { count: Math.max(...BATCHES), preprocess })
   return {
@@ -77,6 +79,6 @@ export async function measureWhole(model: string, whole: Uint8Array): Promise<Wh
     samples,
     seconds,
     error: agreement.disagreement,
-    speeds: await timed({ model, align: 8, files: [whole, file] }, pictures),
+    speeds: await timed({ model, align, files: [whole, file] }, pictures),
   }
 }
