@@ -49,10 +49,6 @@ const resnet: Task = {
 }
 const [vgg, vit] = [await fashion('fashion-vgg', 1000), await fashion('fashion-vit', 2000)]
 
-step('a whole MobileNet, while nothing else runs')
-const mobileNet = await data.model('faceres-fp32')
-const whole = await measureWhole('faceres-fp32', mobileNet)
-
 const accuracies: AccuracyRow[] = []
 for (const [task, samples, removed] of [
   [vgg, 'real', [40, 60]],
@@ -61,12 +57,6 @@ for (const [task, samples, removed] of [
   [resnet, 'synthetic', [20, 40, 60]],
 ] as const) {
   accuracies.push(...(await measureAccuracies(task, samples, removed, step)))
-}
-
-const speeds: SpeedRow[] = [...whole.speeds]
-for (const task of [vgg, vit, resnet]) {
-  step(`latency of ${task.model}`)
-  speeds.push(...(await measureSpeed(task)))
 }
 
 const unlearned: UnlearnRow[] = []
@@ -81,6 +71,14 @@ for (const [model, set, samples] of [
 step('architectures')
 const cut = await measureArchitectures()
 const architectures = typeof cut === 'string' ? [] : cut
+
+step('a whole MobileNet, and latency, while nothing else runs')
+const whole = await measureWhole('faceres-fp32', await data.model('faceres-fp32'))
+const speeds: SpeedRow[] = [...whole.speeds]
+for (const task of [vgg, vit, resnet]) {
+  step(`latency of ${task.model}`)
+  speeds.push(...(await measureSpeed(task)))
+}
 
 say(
   'Accuracy without labels or fine-tuning, in percent',
