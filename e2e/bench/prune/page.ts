@@ -1,0 +1,84 @@
+/**
+ * The tables of `sdk/docs/pruning.md`, as Markdown, from the results of the last `bench:prune`:
+ *
+ *     npm run bench:prune:page
+ */
+
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { AccuracyRow } from './accuracies.ts'
+import type { SpeedRow } from './speed.ts'
+import { meanOf, type UnlearnRow } from './unlearning.ts'
+
+interface Results {
+  readonly accuracies: readonly AccuracyRow[]
+  readonly speeds: readonly SpeedRow[]
+  readonly unlearned: readonly UnlearnRow[]
+}
+
+const PATH = fileURLToPath(new URL('../../../../bench/results/prune.json', import.meta.url))
+const { results } = JSON.parse(await readFile(PATH, 'utf8')) as { results: Results }
+const { accuracies, speeds, unlearned } = results
+
+const hundredth = (value: number | undefined): string => value?.toFixed(2) ?? ''
+const distinct = (values: readonly string[]): string[] => [...new Set(values)]
+
+/** A table whose first column is left and whose others are right. */
+function say(title: string, [head, ...body]: string[][]): void {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`
+  const rule = `|---|${'---:|'.repeat(head.length - 1)}\n`
+  process.stdout.write(`${title}\n\n${line(head)}${rule}${body.map(line).join('')}\n`)
+}
+
+const columns = distinct(
+  accuracies.filter(({ removed }) => removed > 0).map((row) => `${row.model}, ${row.samples}, −${row.removed} %`),
+)
+const methodOf = ({ by, widths, refit }: AccuracyRow): string => {
+  if (by === 'hardpack') return 'hardpack'
+  if (by === 'paper') return 'ModHiFi as published'
+  return `${by}, ${widths} widths, ${refit ? 'with the fit' : 'zeroed'}`
+}
+say('Accuracy', [
+  ['', ...columns],
+  [
+    'whole',
+    ...columns.map((name) => {
+      const whole = accuracies.find((row) => row.by === 'nothing' && name.startsWith(`${row.model}, ${row.samples},`))
+      return whole ? hundredth(whole.accuracy) : ''
+    }),
+  ],
+  ...distinct(accuracies.filter(({ by }) => by !== 'nothing').map(methodOf)).map((method) => [
+    method,
+    ...columns.map((name) => {
+      const row = accuracies.find(
+        (one) => methodOf(one) === method && `${one.model}, ${one.samples}, −${one.removed} %` === name,
+      )
+      return row ? hundredth(row.accuracy) : ''
+    }),
+  ]),
+])
+say('Latency', [
+  ['model', 'images a run', 'align', 'whole ms', 'half ms', 'ratio'],
+  ...speeds.map(({ model, batch, align, before, after, ratio }) => [
+    model,
+    String(batch),
+    String(align),
+    hundredth(before),
+    hundredth(after),
+    hundredth(ratio),
+  ]),
+])
+say('Unlearning', [
+  ['model', 'samples', 'accuracy on the class after', 'most', 'drop on the others', 'probe before', 'after', 'seconds'],
+  ...distinct(unlearned.map(({ model, samples }) => `${model}|${samples}`)).map((key) => {
+    const rows = unlearned.filter(({ model, samples }) => `${model}|${samples}` === key)
+    return [
+      ...key.split('|'),
+      hundredth(meanOf(rows, ({ forget: [, after] }) => after)),
+      hundredth(Math.max(...rows.map(({ forget: [, after] }) => after))),
+      hundredth(meanOf(rows, ({ others: [before, after] }) => before - after)),
+      ...[0, 1].map((which) => hundredth(meanOf(rows, ({ probe }) => probe[which]))),
+      hundredth(meanOf(rows, ({ seconds }) => seconds)),
+    ]
+  }),
+])
