@@ -27,10 +27,15 @@ export interface SpeedRow {
 const BATCHES = [1, 16]
 const ROUNDS = 120
 
-/** Prunes a model to half, and times it beside the whole one, in turns. */
-export async function measureSpeed({ model, file, calibrate }: Task): Promise<SpeedRow[]> {
-  const target = node({ threads: 1 })
-  const align = await blockOf(target, {})
+/** The block of this processor's kernels on one thread. */
+export const ownBlock = (): Promise<number> => blockOf(node({ threads: 1 }), {})
+
+/**
+ * Prunes a model to half, and times it beside the whole one, in turns.
+ *
+ * @param align what numbers of channels are multiples of
+ */
+export async function measureSpeed({ model, file, calibrate }: Task, align: number): Promise<SpeedRow[]> {
   const [input] = signatureOf(file).inputs
   const held = await heldSamples(calibrate, input, { limit: CALIBRATION, seed: SEED })
   const half = await prune(readModel(file), held, execute, {
@@ -68,7 +73,7 @@ export interface WholeRow {
 /** Prunes a MobileNet to half, as `hardpack pack --prune flops=0.5 --align …` does without samples: packed and timed included. */
 export async function measureWhole(model: string, whole: Uint8Array): Promise<WholeRow> {
   const preprocess = { range: [0, 255] } as const
-  const align = await blockOf(node({ threads: 1 }), {})
+  const align = await ownBlock()
   const budget = { kind: 'flops', remain: 0.5 } as const
   const { file, report } = await pruneFile(whole, { budget, align, preprocess, name: model })
   const { cost, samples, seconds, agreement } = report
