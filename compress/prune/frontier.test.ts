@@ -54,7 +54,7 @@ test('what lies behind a frontier is what it is from the input, in both nets, wh
     [right, [left], ORDER.slice(0, 40)],
     [sum, [left, right], ORDER.slice(0, 20)],
   ] as const) {
-    frontier = await movedOn(analysis, frontier, SAMPLES, execute, { before, indices, model, namesOf })
+    frontier = await movedOn(analysis, frontier, SAMPLES, execute, { before: [before], indices, model, namesOf })
     for (const name of live.flatMap(namesOf)) assert.ok(frontier.has(name), `${name} before ${before}`)
     assert.ok(rowsOf(frontier) >= indices.length)
     const some = indices.slice(0, 20)
@@ -77,7 +77,7 @@ test('what lies behind a frontier is what it is from the input, in both nets, wh
 test('a frontier stays where it is before one that would take too much memory, and in a model of a fixed batch', async () => {
   const { analysis, both, namesOf, left } = await branched()
   const { model } = both
-  const move = { before: left, indices: ORDER, model, namesOf }
+  const move = { before: [left], indices: ORDER, model, namesOf }
   const frontier: Frontier = new Map()
   const large = new Map([...analysis.observed].map(([name, seen]) => [name, { ...seen, shape: [2, 2 ** 23] }]))
   assert.equal(await movedOn({ ...analysis, observed: large }, frontier, SAMPLES, execute, move), frontier)
@@ -102,6 +102,6 @@ test('a value without a row a sample is computed again', async () => {
   const analysis = { model, observed: await observeValues(model, samples, execute) }
   assert.equal(analysis.observed.get('turned')?.shape[0], 2, 'as many as were observed')
   const indices = ORDER.slice(0, 3).map((i) => i % 10)
-  const move = { before: 'y', indices, model, namesOf: (value: string) => [value] }
+  const move = { before: ['y'], indices, model, namesOf: (value: string) => [value] }
   assert.deepEqual([...(await movedOn(analysis, new Map(), samples, execute, move)).keys()], ['straight'])
 })

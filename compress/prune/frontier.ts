@@ -16,8 +16,8 @@ const LIMIT = 2 ** 30
 
 /** Where to move a frontier. */
 export interface Move extends CallOptions {
-  /** It comes to lie before the node that makes this value. */
-  readonly before: string
+  /** It comes to lie before the first node that makes one of these values. */
+  readonly before: readonly string[]
   /** Positions in the set, in the order of the rows. */
   readonly indices: readonly number[]
   /** The graph that is run, and what it calls a value of the model, more than one where it holds several nets. */

@@ -60,22 +60,15 @@ function inputsOf(own: readonly ValueInfoProto[], needed: ReadonlySet<string>, g
   ]
 }
 
-/** The first of some outputs of nodes, in the order of the graph. */
-export function firstOf({ graph }: Model, outputs: readonly string[]): string {
-  const wanted = new Set(outputs)
-  const node = graph.node.find(({ output }) => output.some((name) => wanted.has(name)))
-  return node?.output.find((name) => wanted.has(name)) as string
-}
-
 /**
- * Values that depend on the input, are made before a node, and are read by it or behind it.
+ * Values that depend on the input, are made before some nodes, and are read by the first of these or behind it.
  *
- * @param output of the node
+ * @param outputs of the nodes
  */
-export function liveBefore(model: Model, output: string): string[] {
+export function liveBefore(model: Model, outputs: readonly string[]): string[] {
   const { graph } = model
   const reads = readsOf(model)
-  const at = graph.node.findIndex((node) => node.output.includes(output))
+  const at = graph.node.findIndex(({ output }) => output.some((name) => outputs.includes(name)))
   const changing = downstream(
     model,
     graph.input.map(({ name }) => name),

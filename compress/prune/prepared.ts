@@ -17,7 +17,6 @@ import { type Difference, type Judge, judgeOf } from './judge.ts'
 import { type Kind, keptOfKinds, kindsOf } from './kinds.ts'
 import { layersOf, type Net, readersOf } from './layers.ts'
 import { allocateByFidelity, compensatedNet } from './modhifi.ts'
-import { firstOf } from './parts.ts'
 import type { Frontier } from './passes.ts'
 import { layerReports, type PruneReport } from './report.ts'
 import { gridOf, type Sensitivity, sensitivityOf, thinnedGrid } from './sensitivity.ts'
@@ -210,18 +209,13 @@ async function sensitivitiesOf(
   return sensitivities
 }
 
-/** Groups in the order in which the model first reads them, and the first reader of each. */
-function inOrderOf(model: Model, groups: readonly Group[]): { which: number; before: string }[] {
-  const at = new Map(model.graph.node.flatMap(({ output }, i) => output.map((name) => [name, i])))
+/** Groups in the order in which the model first reads them, and what their readers make. */
+function inOrderOf({ graph }: Model, groups: readonly Group[]): { which: number; before: string[] }[] {
+  const at = new Map(graph.node.flatMap(({ output }, i) => output.map((name) => [name, i])))
+  const first = (outputs: readonly string[]): number => Math.min(...outputs.map((name) => at.get(name) as number))
   return groups
-    .map(({ readers }, which) => ({
-      which,
-      before: firstOf(
-        model,
-        readers.map(({ contraction }) => contraction.output),
-      ),
-    }))
-    .sort((a, b) => (at.get(a.before) as number) - (at.get(b.before) as number))
+    .map(({ readers }, which) => ({ which, before: readers.map(({ contraction }) => contraction.output) }))
+    .sort((a, b) => first(a.before) - first(b.before))
 }
 
 /** The weights of the layers that stay, by the method asked for. */

@@ -8,7 +8,7 @@ import { aimOf, rectifiedAimOf } from './aims.ts'
 import { samplesFor } from './effort.ts'
 import { movedOn } from './frontier.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
-import { beside, downstream, firstOf, waves } from './parts.ts'
+import { beside, downstream, waves } from './parts.ts'
 import { type Frontier, rowsOf } from './passes.ts'
 import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
 import { type CrossMoments, crossBatchOf, crossStatisticsOf, type InputStatistics } from './statistics.ts'
@@ -95,7 +95,7 @@ export async function refitNet(
     const next = enoughFor(indices.slice(pass + 1))
     if (rowsOf(frontier) < next.length) frontier = new Map()
     frontier = await movedOn(analysis, frontier, samples, execute, {
-      before: firstOf(model, left),
+      before: left,
       indices: next,
       model: both.model,
       namesOf: (value) => [...new Set([value, both.second(value)])],

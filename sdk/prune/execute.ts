@@ -10,9 +10,12 @@ import { isQuantized } from '../pack/quantized.ts'
 /** More threads wait for each other: batches are small. */
 const THREADS = 8
 
-/** Runs variants of a model on a target; by default in as many threads as help. Fitting is no place for a runtime that rewrites integers wrongly. */
+/** Where variants of a model run unless told: in as many threads as help. */
+export const fittingTarget = (): Target => node({ threads: Math.min(THREADS, availableParallelism()) })
+
+/** Runs variants of a model on a target. Fitting is no place for a runtime that rewrites integers wrongly. */
 export function executeOn(target: Target | undefined, model: Model): Execute {
-  const chosen = target ?? node({ threads: Math.min(THREADS, availableParallelism()) })
+  const chosen = target ?? fittingTarget()
   const optimization = isQuantized(model) ? 'basic' : undefined
   return (variant, { signal } = {}) => chosen.create({ model: variant }, { signal, optimization })
 }

@@ -6,6 +6,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { distinct, say } from '../markdown.ts'
 import type { DetectionRow } from './detection.ts'
 import { type FalseAlarmRow, isInside, isInsideWider } from './false-alarms.ts'
 import type { LatencyRow } from './latency.ts'
@@ -31,14 +32,6 @@ const { alarms, speeds, rows, defaults, rules, shifts, digits, latencies } = res
 const WHOLE = 'guard as a whole'
 const percent = (share: number): string => (100 * share).toFixed(2)
 const tenth = (value: number): string => value.toFixed(1)
-const distinct = (values: readonly string[]): string[] => [...new Set(values)]
-
-/** A table whose first column is left and whose others are right. */
-function say(title: string, [head, ...body]: string[][]): void {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`
-  const rule = `|---|${'---:|'.repeat(head.length - 1)}\n`
-  process.stdout.write(`${title}\n\n${line(head)}${rule}${body.map(line).join('')}\n`)
-}
 
 const inside = alarms.filter(isInside).length
 const wider = alarms.filter(isInsideWider).length

@@ -1,15 +1,15 @@
 /** How many labelled samples a classifier is right about, and how often it agrees with another. */
 
-import { availableParallelism } from 'node:os'
 import type { Execute } from '../../../compress/prune/index.ts'
 import { labelsOf } from '../../../detectors/class-probabilities.ts'
 import { auroc } from '../../../detectors/metrics/index.ts'
 import { runSamples } from '../../../sdk/pack/guard/samples.ts'
 import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
+import { fittingTarget } from '../../../sdk/prune/execute.ts'
 import { node } from '../../../targets/node.ts'
 
-/** Runs variants of a model where latency is measured, too. */
-export const execute: Execute = (model, options) => node({ threads: availableParallelism() }).create({ model }, options)
+/** Runs variants of a model as pruning a file does. */
+export const execute: Execute = (model, options) => fittingTarget().create({ model }, options)
 
 /** Rows of values of a model, for all samples in order. */
 export async function rowsOver(model: Uint8Array, samples: SampleSet, output?: string) {

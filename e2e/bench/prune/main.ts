@@ -9,13 +9,15 @@
  */
 
 import { table } from '../../../sdk/cli/command.ts'
+import { blockOf } from '../../../sdk/prune/block.ts'
+import { node } from '../../../targets/node.ts'
 import { barTable } from '../bar.ts'
 import { environment, writeResults } from '../environment.ts'
 import { type AccuracyRow, measureAccuracies, type Task } from './accuracies.ts'
 import { measureArchitectures } from './architectures.ts'
 import { barsOf, leadsOf } from './bars.ts'
 import { CALIBRATION, drawn, pruneData, SEED } from './data.ts'
-import { measureSpeed, measureWhole, ownBlock, type SpeedRow } from './speed.ts'
+import { measureSpeed, measureWhole, type SpeedRow } from './speed.ts'
 import { FORGET, measureUnlearning, RETAIN, type UnlearnRow } from './unlearning.ts'
 
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -73,11 +75,12 @@ const cut = await measureArchitectures()
 const architectures = typeof cut === 'string' ? [] : cut
 
 step('a whole MobileNet, and latency, while nothing else runs')
-const whole = await measureWhole('faceres-fp32', await data.model('faceres-fp32'))
+const block = await blockOf(node({ threads: 1 }), {})
+const whole = await measureWhole('faceres-fp32', await data.model('faceres-fp32'), block)
 const speeds: SpeedRow[] = [...whole.speeds]
 for (const [task, align] of [
-  [vgg, await ownBlock()],
-  [vit, await ownBlock()],
+  [vgg, block],
+  [vit, block],
   // Of layers of 16 channels, 16 cannot go.
   [resnet, 8],
 ] as const) {

@@ -6,6 +6,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { distinct, say } from '../markdown.ts'
 import type { AccuracyRow } from './accuracies.ts'
 import type { SpeedRow } from './speed.ts'
 import { meanOf, type UnlearnRow } from './unlearning.ts'
@@ -21,14 +22,6 @@ const { results } = JSON.parse(await readFile(PATH, 'utf8')) as { results: Resul
 const { accuracies, speeds, unlearned } = results
 
 const hundredth = (value: number | undefined): string => value?.toFixed(2) ?? ''
-const distinct = (values: readonly string[]): string[] => [...new Set(values)]
-
-/** A table whose first column is left and whose others are right. */
-function say(title: string, [head, ...body]: string[][]): void {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`
-  const rule = `|---|${'---:|'.repeat(head.length - 1)}\n`
-  process.stdout.write(`${title}\n\n${line(head)}${rule}${body.map(line).join('')}\n`)
-}
 
 const columns = distinct(
   accuracies.filter(({ removed }) => removed > 0).map((row) => `${row.model}, ${row.samples}, −${row.removed} %`),

@@ -3,7 +3,6 @@
 import { prune } from '../../../compress/prune/index.ts'
 import { readModel, signatureOf, writeModel } from '../../../sdk/onnx/index.ts'
 import type { SampleSet } from '../../../sdk/pack/samples/index.ts'
-import { blockOf } from '../../../sdk/prune/block.ts'
 import { measureLatency } from '../../../sdk/prune/latency.ts'
 import { prune as pruneFile } from '../../../sdk/prune/prune-file.ts'
 import { heldSamples } from '../../../sdk/prune/samples.ts'
@@ -26,9 +25,6 @@ export interface SpeedRow {
 
 const BATCHES = [1, 16]
 const ROUNDS = 120
-
-/** The block of this processor's kernels on one thread. */
-export const ownBlock = (): Promise<number> => blockOf(node({ threads: 1 }), {})
 
 /**
  * Prunes a model to half, and times it beside the whole one, in turns.
@@ -71,9 +67,8 @@ export interface WholeRow {
 }
 
 /** Prunes a MobileNet to half, as `hardpack pack --prune flops=0.5 --align …` does without samples: packed and timed included. */
-export async function measureWhole(model: string, whole: Uint8Array): Promise<WholeRow> {
+export async function measureWhole(model: string, whole: Uint8Array, align: number): Promise<WholeRow> {
   const preprocess = { range: [0, 255] } as const
-  const align = await ownBlock()
   const budget = { kind: 'flops', remain: 0.5 } as const
   const { file, report } = await pruneFile(whole, { budget, align, preprocess, name: model })
   const { cost, samples, seconds, agreement } = report
