@@ -188,10 +188,7 @@ function statistic({ combine: rule }: CalibrationRules, ranks: Float64Array): nu
 
 /** Of the detectors that ran. */
 function combineRun(rule: Combination, ranks: Float64Array): number {
-  return combine(
-    rule,
-    ranks.filter((value) => !Number.isNaN(value)),
-  )
+  return combine(rule, ranks.some(Number.isNaN) ? ranks.filter((value) => !Number.isNaN(value)) : ranks)
 }
 
 function refuse(what: string, wanted: string, got: unknown, hint?: string): never {

@@ -16,8 +16,10 @@ export type Combination = 'simes' | 'cauchy'
  * simes([0.01, 0.5]) // 0.02
  */
 export function simes(p: ArrayLike<number>): number {
-  const sorted = Float64Array.from(p).sort()
-  return sorted.reduce((least, value, i) => Math.min(least, (sorted.length * value) / (i + 1)), 1)
+  const sorted = new Float64Array(p).sort()
+  let least = 1
+  for (let i = 0; i < sorted.length; i++) least = Math.min(least, (sorted.length * sorted[i]) / (i + 1))
+  return least
 }
 
 /**

@@ -35,10 +35,10 @@ export function conformalPValue(calibration: ScoreTable, score: number, side: Si
       },
     )
   }
-  const below = countBelow(calibration, score, false)
+  const below = countBelow(calibration, score)
   const atLeast = 1 + n - below
   if (side === 'upper') return atLeast / (n + 1)
-  const atMost = 1 + countBelow(calibration, score, true)
+  const atMost = 1 + countUpTo(calibration, score, below)
   return Math.min(1, (2 * Math.min(atLeast, atMost)) / (n + 1))
 }
 
@@ -54,8 +54,8 @@ export function conformalPValue(calibration: ScoreTable, score: number, side: Si
  */
 export function midPValue(calibration: ScoreTable, score: number, side: Side = 'upper'): number {
   const n = calibration.length
-  const upper = n - countBelow(calibration, score, true)
-  const lower = countBelow(calibration, score, false)
+  const lower = countBelow(calibration, score)
+  const upper = n - countUpTo(calibration, score, lower)
   const middle = (upper + (n + 1 - upper - lower) / 2) / (n + 1)
   return side === 'upper' ? middle : 2 * Math.min(middle, 1 - middle)
 }
@@ -78,13 +78,26 @@ export function acceptedScores(
   return { low: side === 'both' && tail >= 1 ? calibration[tail - 1] : Number.NEGATIVE_INFINITY, high }
 }
 
-/** How many scores are smaller than a score (or equal to it). */
-function countBelow(calibration: ScoreTable, score: number, orEqual: boolean): number {
+/** How many scores of a table are smaller than a score. */
+export function countBelow(table: ScoreTable, score: number): number {
   let low = 0
-  let high = calibration.length
+  let high = table.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (calibration[middle] < score || (orEqual && calibration[middle] === score)) low = middle + 1
+    if (table[middle] < score) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** How many scores of a table are not larger than a score, of which so many are smaller. */
+export function countUpTo(table: ScoreTable, score: number, below: number): number {
+  if (table[below] !== score) return below
+  let low = below
+  let high = table.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (table[middle] <= score) low = middle + 1
     else high = middle
   }
   return low

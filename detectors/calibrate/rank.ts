@@ -42,7 +42,8 @@ function upperRank(table: ScoreTable, score: number, sign: 1 | -1): number {
   const below = countBelow(score)
   if (below === 0) return 1
   const left = at(below - 1)
-  const leftP = (1 + n - countBelow(left)) / (n + 1)
+  const leftBelow = below > 1 && at(below - 2) === left ? countBelow(left) : below - 1
+  const leftP = (1 + n - leftBelow) / (n + 1)
   if (below === n) {
     const scale = left - at(Math.floor((n - 1) * (1 - TAIL_SHARE)))
     return (leftP * scale + (score - left) / (n + 1) ** 2) / (scale + (score - left))

@@ -6,7 +6,7 @@
 
 import { HardpackError } from '../../sdk/core/index.ts'
 import { type Fragment, float } from '../../sdk/onnx/index.ts'
-import { backgroundWhitening, type Mahalanobis, SMALLEST_NORM, widen } from './detector.ts'
+import { backgroundWhitening, cholesky, type Mahalanobis, SMALLEST_NORM, widen } from './detector.ts'
 
 /** A float16 constant, widened on the device: half the bytes in the package. */
 function halves(fragment: Fragment, data: Uint16Array, shape: readonly number[]): string {
@@ -93,7 +93,45 @@ export function mahalanobisHead(
     return fragment.node('Sub', [distance, sumOfSquares(fragment, background)])
   }
   if (detector.restPrecision === 0) return distance
-  const deviation = Math.sqrt(detector.restPrecision)
+  const rest = whitening.length === rank && !room ? restBySquares : restInFull
+  return fragment.node('Add', [distance, rest(detector, fragment, { x, y, basis })])
+}
+
+interface Coordinates {
+  readonly x: string
+  readonly y: string
+  readonly basis: string
+}
+
+/** |x − V y|² / σ², what the basis leaves out. */
+function restInFull({ restPrecision }: Mahalanobis, fragment: Fragment, { x, y, basis }: Coordinates): string {
+  const deviation = Math.sqrt(restPrecision)
   const rest = fragment.node('Gemm', [y, basis, x], { transB: 1, alpha: float(-deviation), beta: float(deviation) })
-  return fragment.node('Add', [distance, sumOfSquares(fragment, rest)])
+  return sumOfSquares(fragment, rest)
+}
+
+/**
+ * The same as (|x|² − |y L|²) / σ²: the basis, which is most of what the head reads, is read once only. A class that was added
+ * can lie so far out that this difference would lose digits.
+ */
+function restBySquares(detector: Mahalanobis, fragment: Fragment, { x, y }: Coordinates): string {
+  const { rank, restPrecision } = detector
+  const within = fragment.node('MatMul', [y, fragment.floats(withinBasis(detector), [rank, rank])])
+  const energy = fragment.node('Sub', [sumOfSquares(fragment, x), sumOfSquares(fragment, within)])
+  return fragment.node('Mul', [energy, fragment.scalar(restPrecision)])
+}
+
+/** L of LLᵀ = 2 I − VᵀV, which is I but for the rounding of V. */
+function withinBasis({ basis, columns, rank }: Mahalanobis): Float64Array {
+  const v = widen(basis)
+  const gram = new Float64Array(rank * rank)
+  for (let i = 0; i < rank; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = i === j ? 2 : 0
+      for (let k = 0; k < columns; k++) sum -= v[k * rank + i] * v[k * rank + j]
+      gram[i * rank + j] = sum
+      gram[j * rank + i] = sum
+    }
+  }
+  return cholesky(gram, rank)
 }

@@ -1,7 +1,6 @@
 /**
- * False alarms on a target that is too slow to run every guard on all images, as WebGPU is on a software adapter. Each pass runs
- * once, over as many images as it can be given, in the sessions that `open` would start there; from these scores guards are
- * calibrated and judged as in a package.
+ * False alarms on a target that is too slow to run each guard by itself, as WebGPU is on a software adapter. Each pass runs once,
+ * in the sessions that `open` would start there; from these scores guards are calibrated and judged as in a package.
  */
 
 import { calibrate, judge } from '../../../detectors/calibrate/index.ts'
@@ -16,12 +15,10 @@ import type { Target } from '../../../targets/types.ts'
 import { type GuardData, INPUT } from './data.ts'
 import { type FalseAlarmRow, falseAlarms } from './false-alarms.ts'
 
-/** A guard, and how many of the first images it is calibrated on and tested on. */
+/** A guard, by the names of its detectors. */
 export interface Part {
   readonly guard: string
   readonly detectors: readonly string[]
-  readonly calibrate: number
-  readonly held: number
 }
 
 export interface PassSpeed {
@@ -51,11 +48,10 @@ export async function slowFalseAlarms(
     const answers: Partial<Record<'calibrate' | 'held', Tensor>> = {}
     for (const [tier, session] of sessions.entries()) {
       const own = detectors.filter((detector) => detector.tier === tier)
-      const asking = parts.filter((part) => own.some(({ name }) => part.detectors.includes(name)))
       const started = performance.now()
       let images = 0
       for (const which of ['calibrate', 'held'] as const) {
-        const count = Math.max(0, ...asking.map((part) => part[which]))
+        const { count } = sets[which]
         note(`pass ${passes[tier].name} on ${target.name}: ${count} images to ${which}`)
         const indices = Array.from({ length: count }, (_, i) => i)
         const outputs = [...own.map(({ score }) => score), ...(tier === 0 ? [logits] : [])]
@@ -79,16 +75,16 @@ export async function slowFalseAlarms(
   } finally {
     for (const session of sessions) await session.close()
   }
-  const alarms = parts.flatMap(({ guard, detectors: names, calibrate: calibrated, held }) => {
+  const alarms = parts.flatMap(({ guard, detectors: names }) => {
     const chosen = detectors.filter(({ name }) => names.includes(name))
-    const columns = (which: 'calibrate' | 'held', count: number): Float32Array[] =>
-      chosen.map(({ name }) => (scores[which].get(name) ?? new Float32Array()).subarray(0, count))
-    const calibration = calibrate(columns('calibrate', calibrated), {
+    const columns = (which: 'calibrate' | 'held'): Float32Array[] =>
+      chosen.map(({ name }) => scores[which].get(name) ?? new Float32Array())
+    const calibration = calibrate(columns('calibrate'), {
       sides: chosen.map(({ twoSided }) => (twoSided ? 'both' : 'upper')),
       combine: manifest.guard?.policy.combination === 'cauchy' ? 'cauchy' : 'simes',
     })
-    const tested = columns('held', held)
-    const judged = Array.from({ length: held }, (_, i) =>
+    const tested = columns('held')
+    const judged = Array.from({ length: sets.held.count }, (_, i) =>
       judge(
         calibration,
         tested.map((column) => column[i]),

@@ -6,8 +6,8 @@ import type { Target } from '../../../targets/types.ts'
 import type { CallOptions } from '../../core/index.ts'
 import { Fragment, type GraphParts, indexGraph, type Model, opsetOf, readModel } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
-import { type FlatLogits, findLogits, logitsNodes } from './logits.ts'
-import { collect, observe } from './observe.ts'
+import { findLogits, logitsRows } from './logits.ts'
+import { collect, type Observed, observe } from './observe.ts'
 import type { Samples } from './samples.ts'
 
 export interface TapOptions {
@@ -25,6 +25,8 @@ export interface Tapped {
   readonly taps: readonly Tap[]
   /** Float32, samples × classes. */
   readonly logits: string
+  /** Their softmax, where the model computes it anyway. */
+  readonly softmax: string | undefined
   /** Float32, samples × features: the pooled values of all taps. */
   readonly features: string
 }
@@ -38,21 +40,23 @@ export async function tapModel(
   target: Target,
   call: CallOptions,
 ): Promise<Tapped> {
-  const logits = findLogits(model, main, name)
+  const { value, softmax } = findLogits(model, main, name)
   const candidates = names ? [...names] : tapCandidates(model.graph)
   const { producers } = indexGraph(model.graph)
   // A runtime refuses a name that is none in words of its own; `chooseTaps` says which there are.
-  const values = new Set([...candidates.filter((name) => producers.has(name)), logits.value])
+  const values = new Set([...candidates.filter((name) => producers.has(name)), value])
   const observed = await observe(main, [...values], samples, target, call)
-  const taps = chooseTaps(model.graph, observed, { logits: logits.value, names })
+  const taps = chooseTaps(model.graph, observed, { logits: value, names })
   const fragment = new Fragment({ opset: opsetOf(model), prefix: 'hardpack' })
-  const found: FlatLogits = { ...logits, flat: observed.get(logits.value)?.shape.length === 2 }
-  const tapped = { logits: logitsNodes(fragment, found), features: tapHead(fragment, taps, observed) }
+  const logits = logitsRows(fragment, value, observed.get(value) as Observed)
+  const features = tapHead(fragment, taps, observed)
   return {
     fragment,
     tapping: { nodes: [...fragment.nodes], initializers: [...fragment.initializers] },
     taps,
-    ...tapped,
+    logits,
+    softmax: logits === value ? softmax : undefined,
+    features,
   }
 }
 

@@ -13,7 +13,6 @@ import { mahalanobisHead } from '../../../detectors/mahalanobis/head.ts'
 import { type Room, roomFor } from '../../../detectors/mahalanobis/room.ts'
 import { energyHead, maxSoftmaxHead } from '../../../detectors/softmax-head.ts'
 import { columnsOf, tapLayout } from '../../../detectors/taps.ts'
-import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Target } from '../../../targets/types.ts'
 import type { GuardDetector, GuardEntry, ValueEntry } from '../../container/manifest.ts'
 import { type CallOptions, HardpackError } from '../../core/index.ts'
@@ -105,7 +104,7 @@ export async function fitGuard(
       tiers: [{ graph: 1, low: 0, high: 1 }, ...tiers.map((_, i) => ({ graph: 2 + i, low, high }))],
       detectors: [...detectors, ...tiers.map(({ detector }, i) => ({ ...detector, tier: 1 + i }))],
       policy: policyOf(options.policy),
-      logits: LOGITS_INPUT,
+      logits: context.logits,
     },
     room,
   }
@@ -210,9 +209,10 @@ async function fitCheap(
   { extra, baseline }: CheapOptions,
   call: CallOptions,
 ): Promise<FittedCheap> {
-  const { fragment, logits, probabilities, features, samples, seed } = context
+  const { fragment, logits, softmax, probabilities, features, samples, seed } = context
   if (choice.kind === 'max-softmax') {
-    return { detectors: [detector(context, choice.kind, maxSoftmaxHead(fragment, logits, { probabilities }))] }
+    const score = maxSoftmaxHead(fragment, softmax ?? logits, { probabilities: probabilities || softmax !== undefined })
+    return { detectors: [detector(context, choice.kind, score)] }
   }
   if (choice.kind === 'energy') {
     const score = energyHead(fragment, logits, { probabilities })
@@ -310,7 +310,7 @@ function guardedGraph(
   const [batch] = main.inputs[0].shape
   const value = (name: string, shape: readonly (number | string)[]): ValueEntry => ({ name, dtype: 'float32', shape })
   const outputs = [
-    value(logits, [batch, samples.logits]),
+    ...(main.outputs.some(({ name }) => name === logits) ? [] : [value(logits, [batch, samples.logits])]),
     ...detectors.map(({ score }) => value(score, [batch])),
     ...(room ? [value(ROOM_FEATURES, [batch, room.detector.columns])] : []),
   ]

@@ -4,21 +4,21 @@ import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import { HardpackError, onnxOf } from '../../core/index.ts'
 import { type Fragment, type GraphIndex, indexGraph, type Model } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
+import type { Observed } from './observe.ts'
 
 export interface Logits {
   /** A value of the main graph: [n, classes], or more dimensions that are flattened to that. */
   readonly value: string
+  /** The softmax of that value, where the model computes it anyway. */
+  readonly softmax?: string
 }
 
-export interface FlatLogits extends Logits {
-  /** Whether it has two dimensions already. */
-  readonly flat: boolean
-}
-
-/** Appends the logits as a value of the name that tiers know: float32, samples × classes. */
-export function logitsNodes(fragment: Fragment, { value, flat }: FlatLogits): string {
-  const row = flat ? value : fragment.node('Flatten', [value], { axis: 1 })
-  return fragment.node('Cast', [row], { to: onnxOf('float32') }, LOGITS_INPUT)
+/** The logits as a value: float32, samples × classes. One that is that already is taken as it is, for a node more costs time. */
+export function logitsRows(fragment: Fragment, value: string, { dtype, shape }: Observed): string {
+  const flat = shape.length === 2
+  if (flat && dtype === 'float32') return value
+  const rows = flat ? value : fragment.node('Flatten', [value], { axis: 1 })
+  return fragment.node('Cast', [rows], { to: onnxOf('float32') }, LOGITS_INPUT)
 }
 
 /** Nodes that do not change what they are given. */
@@ -57,12 +57,15 @@ export function findLogits(model: Model, { outputs }: GraphFile, name?: string):
 
 function beforeSoftmax({ producers, captured }: GraphIndex, output: string): Logits {
   let value = output
+  /** The value, or a copy of it: a reader more would keep a runtime from dropping the Identity between them. */
+  let copy = output
   for (;;) {
     const node = producers.get(value)
     if (!node || captured.has(value)) break
-    if (node.opType === 'Softmax') return { value: node.input[0] }
+    if (node.opType === 'Softmax') return { value: node.input[0], softmax: copy }
     if (!TRANSPARENT.has(node.opType)) break
     value = node.input[0]
+    if (node.opType !== 'Identity') copy = value
   }
   return { value: output }
 }

@@ -1,8 +1,9 @@
 /** Values inside a model, looked at by running it: their types and shapes, and the rows that a detector is fitted on. */
 
 import type { Target } from '../../../targets/types.ts'
+import type { ValueEntry } from '../../container/manifest.ts'
 import { type CallOptions, type DType, HardpackError, messageOf, throwIfAborted } from '../../core/index.ts'
-import { appendToFile, type Fragment, makeUntypedOutput } from '../../onnx/index.ts'
+import { appendToFile, type Fragment, makeUntypedOutput, type ValueInfoProto } from '../../onnx/index.ts'
 import { filled } from '../../run/rows.ts'
 import type { GraphFile } from '../graphs.ts'
 import { fixedBatchOf, runSamples, type Samples } from './samples.ts'
@@ -27,9 +28,7 @@ export async function observe(
   target: Target,
   { signal }: CallOptions,
 ): Promise<Map<string, Observed>> {
-  const known = new Set(outputs.map(({ name }) => name))
-  const extra = values.filter((name) => !known.has(name)).map(makeUntypedOutput)
-  const { file: longer } = appendToFile(file, { nodes: [], outputs: extra })
+  const { file: longer } = appendToFile(file, { nodes: [], outputs: further(values, outputs) })
   const session = await target.create({ model: longer }, { optimization: OPTIMIZATION, signal })
   try {
     const [input] = inputs
@@ -49,9 +48,14 @@ export async function observe(
   }
 }
 
+/** What makes outputs of values that are none. */
+function further(values: readonly string[], outputs: readonly ValueEntry[]): ValueInfoProto[] {
+  return values.filter((value) => !outputs.some(({ name }) => name === value)).map(makeUntypedOutput)
+}
+
 /** Rows of values that a fragment computes, for all samples. */
 export async function collect(
-  { file, inputs }: GraphFile,
+  { file, inputs, outputs }: GraphFile,
   fragment: Fragment,
   values: readonly string[],
   samples: Samples,
@@ -59,7 +63,7 @@ export async function collect(
   options: CallOptions,
 ): Promise<Record<string, { columns: number; data: Float32Array }>> {
   const { nodes, initializers } = fragment
-  const { file: longer } = appendToFile(file, { nodes, initializers, outputs: values.map(makeUntypedOutput) })
+  const { file: longer } = appendToFile(file, { nodes, initializers, outputs: further(values, outputs) })
   const session = await target.create({ model: longer }, { optimization: OPTIMIZATION, signal: options.signal })
   try {
     const all = Array.from({ length: samples.count }, (_, i) => i)

@@ -39,7 +39,7 @@ export async function tierOf(
   call: CallOptions,
 ): Promise<Tier> {
   const layout: Layout = fit.format?.layout ?? 'nchw'
-  const output: ClassOutput = { name: LOGITS_INPUT, kind: context.probabilities ? 'probabilities' : 'logits' }
+  const output: ClassOutput = { name: context.logits, kind: context.probabilities ? 'probabilities' : 'logits' }
   const model = tappedModel(context)
   const range = rangeOf(choice, fit)
   if (choice.kind === 'feature-squeezing') {
@@ -135,11 +135,13 @@ async function fitCounts(
   }
 }
 
-/** The model with its logits as an output, and its features as a value: what tiers run again. */
-function tappedModel({ main, tapping, samples }: FitContext): Model {
+/** The model with its logits as an output of known width, and its features as a value: what tiers run again. */
+function tappedModel({ main, tapping, samples, logits }: FitContext): Model {
   const [batch] = main.inputs[0].shape
-  const outputs = [makeValue(LOGITS_INPUT, 'float32', [batch, samples.logits])]
-  return readModel(appendToFile(main.file, { ...tapping, outputs }).file)
+  const model = readModel(appendToFile(main.file, { ...tapping, outputs: [] }).file)
+  const others = model.graph.output.filter(({ name }) => name !== logits)
+  const output = [...others, makeValue(logits, 'float32', [batch, samples.logits])]
+  return { ...model, graph: { ...model.graph, output } }
 }
 
 /** What a pixel of the input can be: as told, or as the samples are prepared. */

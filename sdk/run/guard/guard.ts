@@ -11,7 +11,7 @@ import { feedsOf, type InputValue } from '../feeds.ts'
 import type { Started } from '../self-test.ts'
 import { type CalibrationTables, calibrationFor, type Levels, levelsOf, rulesOf } from './calibrated.ts'
 import { importLearned, type Learning, learnClass, learnedState, startLearning } from './learning.ts'
-import { runPasses, type Scored } from './passes.ts'
+import { firstOutputs, runPasses, type Scored } from './passes.ts'
 import { tighten, withholds } from './policy.ts'
 import { ROOM_FEATURES } from './room.ts'
 import { type GuardState, restore } from './state.ts'
@@ -61,6 +61,8 @@ export interface GuardedRun {
 export class Guard {
   readonly #facts: GuardFacts
   readonly #started: Started
+  /** Of the first pass. */
+  readonly #outputs: readonly string[]
   #policy: GuardPolicy
   #calibration: Calibration
   #levels: Levels
@@ -72,6 +74,7 @@ export class Guard {
   constructor(facts: GuardFacts, started: Started) {
     this.#facts = facts
     this.#started = started
+    this.#outputs = firstOutputs(facts.entry, facts.outputs)
     this.#policy = facts.policy
     const { calibration, degraded } = calibrationFor(facts.entry, facts.tables, started.target.name)
     this.#calibration = calibration
@@ -267,9 +270,8 @@ export class Guard {
     needs: Parameters<typeof runPasses>[4],
     signal: AbortSignal | undefined,
   ): Promise<Scored> {
-    const { entry, outputs } = this.#facts
-    const first = { feeds: this.#learning?.feeds ?? {}, outputs: outputs.map(({ name }) => name) }
-    return runPasses(entry, this.#started.sessions, feeds, first, needs, signal)
+    const first = { feeds: this.#learning?.feeds ?? {}, outputs: this.#outputs }
+    return runPasses(this.#facts.entry, this.#started.sessions, feeds, first, needs, signal)
   }
 
   /** Whether a tier has to see a sample. One whose scores are not finite is not judged, so no tier need see it. */

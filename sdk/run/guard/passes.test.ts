@@ -4,7 +4,7 @@ import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import { fake } from '../../../targets/fake.ts'
 import type { Feeds, Session, ValueInfo } from '../../../targets/types.ts'
 import { type DType, HardpackError, type Tensor, toFloat16 } from '../../core/index.ts'
-import { runPasses } from './passes.ts'
+import { firstOutputs, runPasses } from './passes.ts'
 
 const ENTRY = {
   tiers: [
@@ -29,7 +29,7 @@ const column = (values: readonly number[]): Tensor => ({
   data: Float32Array.from(values),
 })
 
-const FIRST = { feeds: {}, outputs: [] }
+const FIRST = { feeds: {}, outputs: firstOutputs(ENTRY, []) }
 
 interface Seen {
   readonly rows: number[][]
@@ -149,7 +149,9 @@ test('the logits are handed over where a later pass takes them', async () => {
   const { sessions } = await sessionsOf('float32')
   const x: Tensor = { dtype: 'float32', shape: [4, 2], data: new Float32Array(8) }
   const only = { ...ENTRY, tiers: ENTRY.tiers.slice(0, 1), detectors: ENTRY.detectors.slice(0, 1) }
-  const names = async (entry: typeof ENTRY): Promise<string[]> =>
-    Object.keys((await runPasses(entry, sessions, { x }, FIRST, () => false)).outputs)
+  const names = async (entry: typeof ENTRY): Promise<string[]> => {
+    const first = { feeds: {}, outputs: firstOutputs(entry, []) }
+    return Object.keys((await runPasses(entry, sessions, { x }, first, () => false)).outputs)
+  }
   assert.deepEqual([await names(only), await names(ENTRY)], [['score'], ['score', 'logits']])
 })

@@ -5,7 +5,7 @@
 
 import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import type { Feeds, Session } from '../../../targets/types.ts'
-import type { GuardEntry } from '../../container/manifest.ts'
+import type { GuardDetector, GuardEntry, ValueEntry } from '../../container/manifest.ts'
 import { elementCount, HardpackError, messageOf, type Tensor } from '../../core/index.ts'
 import { rowsOf } from '../rows.ts'
 
@@ -22,10 +22,19 @@ export interface Scored {
 /** Says which samples a tier has to see, by the scores of the tiers before it. */
 export type Needs = (tier: number, scores: readonly Float64Array[], sample: number) => boolean
 
-/** What the first pass has beside the others: inputs that are the guard's own, and the outputs of the model. */
+type PassesEntry = Pick<GuardEntry, 'tiers' | 'detectors' | 'logits'>
+
+/** What the first pass has beside the others: inputs that are the guard's own, and outputs of the model. */
 export interface FirstPass {
   readonly feeds: Feeds
+  /** As `firstOutputs` gives them. */
   readonly outputs: readonly string[]
+}
+
+/** The outputs to ask of the first pass. Logits are handed over where a later pass takes them: that costs time. */
+export function firstOutputs({ tiers, detectors, logits }: PassesEntry, outputs: readonly ValueEntry[]): string[] {
+  const scores = detectors.flatMap(({ tier, score }) => (tier === 0 ? [score] : []))
+  return [...new Set([...outputs.map(({ name }) => name), ...scores, ...(tiers.length > 1 ? [logits] : [])])]
 }
 
 /**
@@ -35,18 +44,16 @@ export interface FirstPass {
  * @throws HardpackError as `session.run` does for the first pass; a later one that fails is told in `failure`.
  */
 export async function runPasses(
-  { tiers, detectors, logits }: Pick<GuardEntry, 'tiers' | 'detectors' | 'logits'>,
+  { tiers, detectors, logits }: PassesEntry,
   sessions: readonly Session[],
   feeds: Feeds,
-  first: FirstPass,
+  own: FirstPass,
   needs: Needs,
   signal?: AbortSignal,
 ): Promise<Scored> {
-  const own = detectors.filter(({ tier }) => tier === 0).map(({ score }) => score)
-  // Handing over the logits costs several percent of a small model.
-  const asked = new Set([...first.outputs, ...own, ...(tiers.length > 1 ? [logits] : [])])
-  const outputs = await sessions[0].run({ ...feeds, ...first.feeds }, { outputs: [...asked], signal })
-  const samples = elementCount(outputs[own[0]].shape)
+  const outputs = await sessions[0].run({ ...feeds, ...own.feeds }, { outputs: own.outputs, signal })
+  const first = detectors.find(({ tier }) => tier === 0) as GuardDetector
+  const samples = elementCount(outputs[first.score].shape)
   const scores = detectors.map(() => new Float64Array(samples).fill(Number.NaN))
   /** @param ran the samples that the results are of, in order */
   const take = (
