@@ -50,11 +50,18 @@ export async function environment(command: string, packages: readonly string[] =
   }
 }
 
+const RESULTS = join(ROOT, 'bench', 'results')
+
+/** The results in `bench/results/<name>.json`, where there are some. */
+export async function readResults<Results>(name: string): Promise<Results | undefined> {
+  const path = join(RESULTS, `${name}.json`)
+  return existsSync(path) ? JSON.parse(await readFile(path, 'utf8')).results : undefined
+}
+
 /** Writes `bench/results/<name>.json`. */
 export async function writeResults(name: string, environment: Environment, results: unknown): Promise<string> {
-  const folder = join(ROOT, 'bench', 'results')
-  await mkdir(folder, { recursive: true })
-  const path = join(folder, `${name}.json`)
+  await mkdir(RESULTS, { recursive: true })
+  const path = join(RESULTS, `${name}.json`)
   await writeFile(path, `${JSON.stringify({ ...environment, results }, undefined, 1)}\n`)
   return `bench/results/${name}.json`
 }

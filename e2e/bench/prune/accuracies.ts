@@ -22,6 +22,8 @@ export interface AccuracyRow {
   readonly accuracy: number
   /** Percentage points under the whole model. */
   readonly loss: number
+  /** Percent of the test images whose best class is that of the whole model, which is all that pruning without labels can aim at. */
+  readonly agreement: number
   /** Percent of those test images that the model's own accuracy is known of. */
   readonly known: number
 }
@@ -51,11 +53,13 @@ export async function measureAccuracies(
   const model = readModel(task.file)
   const { calibrate, test, preprocess } = task
   const labels = test.labels ?? []
-  const accuracyOf = async (file: Uint8Array) => {
-    const classes = await classesOf(file, test)
-    return { accuracy: agreement(classes, labels), known: agreement(classes, labels, (i) => i < task.known) }
-  }
-  const base = await accuracyOf(task.file)
+  const whole = await classesOf(task.file, test)
+  const accuracyOf = (classes: Int32Array) => ({
+    accuracy: agreement(classes, labels),
+    known: agreement(classes, labels, (i) => i < task.known),
+    agreement: agreement(classes, whole),
+  })
+  const base = accuracyOf(whole)
   const [input] = signatureOf(task.file).inputs
   const set =
     samples === 'real'
@@ -63,11 +67,12 @@ export async function measureAccuracies(
       : await syntheticFor(model, input, execute, { count: CALIBRATION, preprocess, seed: SEED })
   const held = await heldSamples(set, input, { limit: CALIBRATION, seed: SEED })
   const options = { synthetic: samples === 'synthetic', seed: SEED }
-  const whole = { removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false } as const
-  const rows: AccuracyRow[] = [{ model: task.model, samples, ...whole, ...base, loss: 0 }]
-  const add = async (file: Uint8Array, row: Omit<AccuracyRow, 'model' | 'samples' | 'accuracy' | 'known' | 'loss'>) => {
-    const { accuracy, known } = await accuracyOf(file)
-    rows.push({ model: task.model, samples, ...row, accuracy, known, loss: base.accuracy - accuracy })
+  const unpruned = { removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false } as const
+  const rows: AccuracyRow[] = [{ model: task.model, samples, ...unpruned, ...base, loss: 0 }]
+  const add = async (file: Uint8Array, row: Pick<AccuracyRow, 'removed' | 'reached' | 'by' | 'widths' | 'refit'>) => {
+    const figures = accuracyOf(await classesOf(file, test))
+    const { accuracy } = figures
+    rows.push({ model: task.model, samples, ...row, ...figures, loss: base.accuracy - accuracy })
     note(
       `${task.model}, ${samples}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${accuracy.toFixed(2)} %`,
     )

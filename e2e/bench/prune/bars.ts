@@ -2,18 +2,9 @@
 
 import type { Bar } from '../bar.ts'
 import type { AccuracyRow } from './accuracies.ts'
-import type { ArchitectureRow } from './architectures.ts'
+import type { Measured } from './results.ts'
 import type { Widths } from './selections.ts'
-import type { SpeedRow, WholeRow } from './speed.ts'
-import { meanOf, type UnlearnRow } from './unlearning.ts'
-
-export interface Measured {
-  readonly accuracies: readonly AccuracyRow[]
-  readonly architectures: readonly ArchitectureRow[]
-  readonly speeds: readonly SpeedRow[]
-  readonly whole: WholeRow
-  readonly unlearned: readonly UnlearnRow[]
-}
+import { meanOf } from './unlearning.ts'
 
 /** Model, samples, percent removed, the least accuracy (or, where `loss`, the largest loss), the aim. */
 type Goal = readonly [string, AccuracyRow['samples'], number, number | undefined, number]
@@ -35,7 +26,7 @@ const LOSSES: readonly Goal[] = [
 ]
 
 /** By how many points hardpack is ahead of each selection of others, in each setting. */
-export function leadsOf(rows: readonly AccuracyRow[], widths: Widths): number[] {
+export function leadsOf(rows: readonly AccuracyRow[], widths: Widths, figure: 'accuracy' | 'agreement'): number[] {
   return rows
     .filter((row) => row.widths === widths)
     .map((other) => {
@@ -43,20 +34,20 @@ export function leadsOf(rows: readonly AccuracyRow[], widths: Widths): number[] 
         ({ by, model, samples, removed }) =>
           by === 'hardpack' && model === other.model && samples === other.samples && removed === other.removed,
       )
-      return own ? own.accuracy - other.accuracy : Number.NaN
+      return own ? own[figure] - other[figure] : Number.NaN
     })
 }
 
 /** One line a bar. */
-export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: Measured): Bar[] {
+export function barsOf({ accuracies = [], architectures = [], speeds = [], whole, unlearned = [] }: Measured): Bar[] {
   const own = ([model, samples, removed]: Goal): AccuracyRow | undefined =>
     accuracies.find(
       (row) => row.by === 'hardpack' && row.model === model && row.samples === samples && row.removed === removed,
     )
   const name = ([model, samples, removed]: Goal): string =>
     `${model}, ${samples} samples, ${removed} % of the MACs removed`
-  const wins = (widths: Widths): number | undefined => {
-    const leads = leadsOf(accuracies, widths)
+  const wins = (widths: Widths, figure: 'accuracy' | 'agreement'): number | undefined => {
+    const leads = leadsOf(accuracies, widths, figure)
     return leads.length > 0 ? (100 * leads.filter((lead) => lead > 0).length) / leads.length : undefined
   }
   const errors = architectures.flatMap(({ maxError }) => (maxError === undefined ? [] : [maxError]))
@@ -73,15 +64,21 @@ export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: 
     {
       what: 'better than L2, Wanda and random selection, refitted or not, uniform widths: share',
       unit: '%',
-      measured: wins('uniform'),
+      measured: wins('uniform', 'accuracy'),
       atLeast: 100,
     },
     {
       what: '… at the very widths that hardpack chose: share',
       unit: '%',
-      measured: wins('ours'),
+      measured: wins('ours', 'accuracy'),
       atLeast: 100,
     },
+    {
+      what: '… nearer to the predictions of the whole model, uniform widths: share',
+      unit: '%',
+      measured: wins('uniform', 'agreement'),
+    },
+    { what: '… the same at the widths of hardpack: share', unit: '%', measured: wins('ours', 'agreement') },
     ...speeds.map(
       ({ model, batch, ratio }): Bar => ({
         what: `${model}, half of the MACs, ${batch} a run: latency on one thread, of the whole`,
@@ -93,9 +90,9 @@ export function barsOf({ accuracies, architectures, speeds, whole, unlearned }: 
       }),
     ),
     {
-      what: `${whole.model}, the whole thing: time`,
+      what: 'faceres-fp32, the whole thing: time',
       unit: 's',
-      measured: whole.seconds,
+      measured: whole?.seconds,
       atLeast: 180,
       aim: 30,
       small: true,

@@ -1,23 +1,26 @@
 /**
  * What pruning is judged by: accuracy without labels or fine-tuning at several budgets, beside what others select under the same
- * budget; latency; time; whether real architectures are cut right; unlearning. Prints tables, and at the end each bar.
+ * budget; unlearning; whether real architectures are cut right; time and latency. Prints tables, and at the end each bar.
  *
  *     npm run bench:prune
+ *     npm run bench:prune -- unlearning speed
  *
- * Fashion-MNIST: 500 training images to prune with, accuracy on all 10,000 test images. CIFAR-10: 500 of 3,000 training images to
- * prune with, accuracy on the other 2,500, which the model was trained on.
+ * Results are written as parts end, and those of parts that are not asked for stay as they were: the last one wants a machine that
+ * does nothing else. Fashion-MNIST: 500 training images to prune with, accuracy on all 10,000 test images. CIFAR-10: 500 of
+ * 3,000 training images to prune with, accuracy on the other 2,500, which the model was trained on.
  */
 
-import { table } from '../../../sdk/cli/command.ts'
 import { blockOf } from '../../../sdk/prune/block.ts'
 import { node } from '../../../targets/node.ts'
 import { barTable } from '../bar.ts'
-import { environment, writeResults } from '../environment.ts'
+import { environment, readResults, writeResults } from '../environment.ts'
 import { type AccuracyRow, measureAccuracies, type Task } from './accuracies.ts'
 import { measureArchitectures } from './architectures.ts'
 import { barsOf, leadsOf } from './bars.ts'
 import { CALIBRATION, drawn, pruneData, SEED } from './data.ts'
+import type { Measured } from './results.ts'
 import { measureSpeed, measureWhole, type SpeedRow } from './speed.ts'
+import { accuracyTable, architectureTable, speedTable, unlearningTable } from './tables.ts'
 import { FORGET, measureUnlearning, RETAIN, type UnlearnRow } from './unlearning.ts'
 
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -25,7 +28,7 @@ const say = (title: string, text: string): void => void process.stdout.write(`${
 const started = performance.now()
 const elapsed = (): number => Math.round((performance.now() - started) / 1e3)
 const step = (what: string): void => note(`${what}, after ${elapsed()} s`)
-const percent = (value: number): string => value.toFixed(2)
+const points = (value: number): string => value.toFixed(2)
 
 const found = await pruneData()
 if (typeof found === 'string') {
@@ -51,126 +54,84 @@ const resnet: Task = {
 }
 const [vgg, vit] = [await fashion('fashion-vgg', 1000), await fashion('fashion-vit', 2000)]
 
-const accuracies: AccuracyRow[] = []
-for (const [task, samples, removed] of [
-  [vgg, 'real', [40, 60]],
-  [vit, 'real', [40, 60]],
-  [resnet, 'real', [20, 40, 60]],
-  [resnet, 'synthetic', [20, 40, 60]],
-] as const) {
-  accuracies.push(...(await measureAccuracies(task, samples, removed, step)))
+const PARTS: Record<string, () => Promise<Partial<Measured>>> = {
+  async accuracy() {
+    const accuracies: AccuracyRow[] = []
+    for (const [task, samples, removed] of [
+      [vgg, 'real', [40, 60]],
+      [vit, 'real', [40, 60]],
+      [resnet, 'real', [20, 40, 60]],
+      [resnet, 'synthetic', [20, 40, 60]],
+    ] as const) {
+      accuracies.push(...(await measureAccuracies(task, samples, removed, step)))
+    }
+    say('Accuracy without labels or fine-tuning, in percent', accuracyTable(accuracies))
+    for (const widths of ['uniform', 'ours'] as const) {
+      for (const figure of ['accuracy', 'agreement'] as const) {
+        const leads = leadsOf(accuracies, widths, figure)
+        const [least, most] = [Math.min(...leads), Math.max(...leads)].map(points)
+        note(`Ahead of others with ${widths} widths in ${figure} by ${least} to ${most} points.`)
+      }
+    }
+    return { accuracies }
+  },
+
+  async unlearning() {
+    const unlearned: UnlearnRow[] = []
+    for (const [model, set, samples] of [
+      ['fashion-cnn', data.fashion, 'retained'],
+      ['fashion-cnn', data.fashion, 'forgotten alone'],
+      ['fashion-vit', data.normalised, 'retained'],
+    ] as const) {
+      unlearned.push(...(await measureUnlearning(model, await data.trained(model), set, samples, step)))
+    }
+    const title = `Unlearning one class with ${FORGET} samples of it and, where retained, ${RETAIN} of the others, in percent`
+    say(title, unlearningTable(unlearned))
+    return { unlearned }
+  },
+
+  async architectures() {
+    const rows = await measureArchitectures()
+    const architectures = typeof rows === 'string' ? [] : rows
+    const title = 'About 30 % of the units of every group removed, against zeroed weights in the whole model'
+    say(title, architectureTable(architectures))
+    return { architectures }
+  },
+
+  async speed() {
+    const block = await blockOf(node({ threads: 1 }), {})
+    const { speeds: first, ...whole } = await measureWhole('faceres-fp32', await data.model('faceres-fp32'), block)
+    const speeds: SpeedRow[] = [...first]
+    for (const [task, align] of [
+      [vgg, block],
+      [vit, block],
+      // Of layers of 16 channels, 16 cannot go.
+      [resnet, 8],
+    ] as const) {
+      step(`latency of ${task.model}`)
+      speeds.push(...(await measureSpeed(task, align)))
+    }
+    const title = 'Latency at half of the multiply-accumulates, one thread, in turns with the whole model'
+    say(title, speedTable(speeds))
+    return { speeds, whole }
+  },
 }
 
-const unlearned: UnlearnRow[] = []
-for (const [model, set, samples] of [
-  ['fashion-cnn', data.fashion, 'retained'],
-  ['fashion-cnn', data.fashion, 'forgotten alone'],
-  ['fashion-vit', data.normalised, 'retained'],
-] as const) {
-  unlearned.push(...(await measureUnlearning(model, await data.trained(model), set, samples, step)))
+const asked = process.argv.slice(2)
+const unknown = asked.find((part) => !(part in PARTS))
+if (unknown !== undefined) {
+  note(`bench:prune expected parts among ${Object.keys(PARTS).join(', ')}, got ${unknown}.`)
+  process.exit(2)
 }
-
-step('architectures')
-const cut = await measureArchitectures()
-const architectures = typeof cut === 'string' ? [] : cut
-
-step('a whole MobileNet, and latency, while nothing else runs')
-const block = await blockOf(node({ threads: 1 }), {})
-const whole = await measureWhole('faceres-fp32', await data.model('faceres-fp32'), block)
-const speeds: SpeedRow[] = [...whole.speeds]
-for (const [task, align] of [
-  [vgg, block],
-  [vit, block],
-  // Of layers of 16 channels, 16 cannot go.
-  [resnet, 8],
-] as const) {
-  step(`latency of ${task.model}`)
-  speeds.push(...(await measureSpeed(task, align)))
+const here = await environment(['npm run bench:prune', ...(asked.length > 0 ? ['--', ...asked] : [])].join(' '))
+let measured: Measured = (await readResults<Measured>('prune')) ?? { parts: {} }
+for (const [part, measure] of Object.entries(PARTS)) {
+  if (asked.length > 0 && !asked.includes(part)) continue
+  step(part)
+  const before = elapsed()
+  const results = await measure()
+  measured = { ...measured, ...results, parts: { ...measured.parts, [part]: { ...here, seconds: elapsed() - before } } }
+  await writeResults('prune', here, { bars: barsOf(measured), ...measured })
 }
-
-say(
-  'Accuracy without labels or fine-tuning, in percent',
-  table(
-    [
-      ['model', 'samples', 'removed %', 'by', 'widths', 'refit', 'in fact %', 'accuracy', 'loss', 'on the known'],
-      ...accuracies.map((row) => [
-        row.model,
-        row.samples,
-        String(row.removed),
-        row.by,
-        row.widths,
-        row.refit ? 'yes' : 'no',
-        percent(row.reached),
-        percent(row.accuracy),
-        percent(row.loss),
-        percent(row.known),
-      ]),
-    ],
-    [2, 6, 7, 8, 9],
-  ),
-)
-for (const widths of ['uniform', 'ours'] as const) {
-  const leads = leadsOf(accuracies, widths)
-  note(
-    `Ahead of others with ${widths} widths by ${percent(Math.min(...leads))} to ${percent(Math.max(...leads))} points.`,
-  )
-}
-say(
-  'Latency at half of the multiply-accumulates, one thread, in turns with the whole model',
-  table(
-    [
-      ['model', 'batch', 'align', 'whole ms', 'half ms', 'ratio'],
-      ...speeds.map((row) => [
-        row.model,
-        String(row.batch),
-        String(row.align),
-        percent(row.before),
-        percent(row.after),
-        percent(row.ratio),
-      ]),
-    ],
-    [1, 2, 3, 4, 5],
-  ),
-)
-say(
-  'About 30 % of the units of every group removed, against zeroed weights in the whole model',
-  table(
-    [
-      ['model', 'groups', 'units', 'removed', 'error', 'frozen by'],
-      ...architectures.map((row) => [
-        row.model,
-        String(row.groups),
-        String(row.units),
-        String(row.removed),
-        row.maxError?.toExponential(1) ?? row.skipped ?? '',
-        row.frozen.join(', '),
-      ]),
-    ],
-    [1, 2, 3],
-  ),
-)
-say(
-  `Unlearning one class with ${FORGET} samples of it and, where retained, ${RETAIN} of the others, in percent`,
-  table(
-    [
-      ['model', 'samples', 'class', 'accuracy on it', 'after', 'on the others', 'after', 'probe', 'after', 's'],
-      ...unlearned.map((row) => [
-        row.model,
-        row.samples,
-        String(row.class),
-        ...[...row.forget, ...row.others, ...row.probe].map(percent),
-        row.seconds.toFixed(1),
-      ]),
-    ],
-    [2, 3, 4, 5, 6, 7, 8, 9],
-  ),
-)
-const bars = barsOf({ accuracies, architectures, speeds, whole, unlearned })
-say('The bars', barTable(bars))
-const seconds = elapsed()
-note(`${seconds} s.`)
-const here = await environment('npm run bench:prune')
-const { speeds: _, ...time } = whole
-note(
-  `Written to ${await writeResults('prune', here, { seconds, bars, accuracies, speeds, whole: time, unlearned, architectures })}.`,
-)
+say('The bars', barTable(barsOf(measured)))
+note(`${elapsed()} s. Written to bench/results/prune.json.`)

@@ -4,22 +4,13 @@
  *     npm run bench:prune:page
  */
 
-import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { readResults } from '../environment.ts'
 import { distinct, say } from '../markdown.ts'
 import type { AccuracyRow } from './accuracies.ts'
-import type { SpeedRow } from './speed.ts'
-import { meanOf, type UnlearnRow } from './unlearning.ts'
+import type { Measured } from './results.ts'
+import { meanOf } from './unlearning.ts'
 
-interface Results {
-  readonly accuracies: readonly AccuracyRow[]
-  readonly speeds: readonly SpeedRow[]
-  readonly unlearned: readonly UnlearnRow[]
-}
-
-const PATH = fileURLToPath(new URL('../../../../bench/results/prune.json', import.meta.url))
-const { results } = JSON.parse(await readFile(PATH, 'utf8')) as { results: Results }
-const { accuracies, speeds, unlearned } = results
+const { accuracies = [], speeds = [], unlearned = [] } = (await readResults<Measured>('prune')) ?? { parts: {} }
 
 const hundredth = (value: number | undefined): string => value?.toFixed(2) ?? ''
 
@@ -31,25 +22,30 @@ const methodOf = ({ by, widths, refit }: AccuracyRow): string => {
   if (by === 'paper') return 'ModHiFi as published'
   return `${by}, ${widths} widths, ${refit ? 'with the fit' : 'zeroed'}`
 }
-say('Accuracy', [
-  ['', ...columns],
-  [
-    'whole',
-    ...columns.map((name) => {
-      const whole = accuracies.find((row) => row.by === 'nothing' && name.startsWith(`${row.model}, ${row.samples},`))
-      return whole ? hundredth(whole.accuracy) : ''
-    }),
-  ],
-  ...distinct(accuracies.filter(({ by }) => by !== 'nothing').map(methodOf)).map((method) => [
-    method,
-    ...columns.map((name) => {
-      const row = accuracies.find(
-        (one) => methodOf(one) === method && `${one.model}, ${one.samples}, −${one.removed} %` === name,
-      )
-      return row ? hundredth(row.accuracy) : ''
-    }),
-  ]),
-])
+for (const [title, figure] of [
+  ['Accuracy', 'accuracy'],
+  ['The same predictions as the whole model', 'agreement'],
+] as const) {
+  say(title, [
+    ['', ...columns],
+    [
+      'whole',
+      ...columns.map((name) => {
+        const whole = accuracies.find((row) => row.by === 'nothing' && name.startsWith(`${row.model}, ${row.samples},`))
+        return whole ? hundredth(whole[figure]) : ''
+      }),
+    ],
+    ...distinct(accuracies.filter(({ by }) => by !== 'nothing').map(methodOf)).map((method) => [
+      method,
+      ...columns.map((name) => {
+        const row = accuracies.find(
+          (one) => methodOf(one) === method && `${one.model}, ${one.samples}, −${one.removed} %` === name,
+        )
+        return row ? hundredth(row[figure]) : ''
+      }),
+    ]),
+  ])
+}
 say('Latency', [
   ['model', 'images a run', 'align', 'whole ms', 'half ms', 'ratio'],
   ...speeds.map(({ model, batch, align, before, after, ratio }) => [

@@ -1,6 +1,6 @@
 /**
  * What others do under the same budget: units are ranked by the norm of their weights, by Wanda's product of weight and activation,
- * or drawn. `uniform` leaves every layer the same share, as pruners without a measured sensitivity do; `ours` gives each layer the
+ * or drawn. `uniform` leaves every layer the same share, as pruners without a measured sensitivity do, as near to the budget as ours; `ours` gives each layer the
  * width that hardpack gave it, so that only the choice of units differs. Each as it is, and with hardpack's refit.
  */
 
@@ -46,20 +46,13 @@ export async function* selectionsOf(
     new Map(kinds.map((kind, i) => [kind, orderBy(selection, kind.group, net.layers, net.statistics, seed + i) ?? []]))
   for (const selection of SELECTIONS) {
     const order = orders(selection)
-    const uniform = (share: number): Kept =>
-      keptOf(kinds, order, ({ group }) => gridOf(group, ALIGN).findLast((units) => units >= share * group.units))
-    let [low, high] = [0, 1]
-    for (let i = 0; i < 20; i++) {
-      const middle = (low + high) / 2
-      if (costOf(net.analysis, uniform(middle)).macs <= remain * macs) low = middle
-      else high = middle
-    }
+    const uniform = keptOf(kinds, order, uniformWidths(prepared, remain * macs))
     const same = keptOf(kinds, order, ({ whole, units }) => {
       const left = ours.get(whole.name)
       return left && units.filter((unit) => left.includes(unit)).length
     })
     for (const widths of wanted) {
-      const kept = widths === 'ours' ? same : uniform(low)
+      const kept = widths === 'ours' ? same : uniform
       const left = costOf(net.analysis, kept).macs / macs
       for (const refit of [false, true]) {
         yield { selection, widths, refit, left, file: writeModel((await finish(kept, refit)).model) }
@@ -68,18 +61,52 @@ export async function* selectionsOf(
   }
 }
 
+/** Units of each kind: the same share of all as far as steps of the alignment allow, as much as the budget holds. */
+function uniformWidths({ net, kinds }: PreparedPruning, budget: number): (kind: Kind) => number {
+  const grids = new Map(kinds.map((kind) => [kind, [kind.group.units, ...gridOf(kind.group, ALIGN)]]))
+  const gridOfKind = (kind: Kind): number[] => grids.get(kind) as number[]
+  const isWithin = (unitsOf: (kind: Kind) => number): boolean =>
+    costOf(net.analysis, keptOf(kinds, undefined, unitsOf)).macs <= budget
+  const ofShare =
+    (share: number) =>
+    (kind: Kind): number =>
+      gridOfKind(kind).findLast((units) => units >= share * kind.group.units) as number
+  let [low, high] = [0, 1]
+  for (let i = 0; i < 20; i++) {
+    const middle = (low + high) / 2
+    if (isWithin(ofShare(middle))) low = middle
+    else high = middle
+  }
+  const widths = new Map(kinds.map((kind) => [kind, ofShare(low)(kind)]))
+  const unitsOf = (kind: Kind): number => widths.get(kind) as number
+  // Layers of one width step together, which can overshoot by far: the narrowest first, they get steps back.
+  const wider = (kind: Kind): number | undefined => gridOfKind(kind).findLast((units) => units > unitsOf(kind))
+  for (;;) {
+    const possible = kinds.filter((kind) => {
+      const units = wider(kind)
+      return units !== undefined && isWithin((other) => (other === kind ? units : unitsOf(other)))
+    })
+    if (possible.length === 0) return unitsOf
+    const share = (kind: Kind): number => unitsOf(kind) / kind.group.units
+    const narrowest = possible.reduce((least, kind) => (share(kind) < share(least) ? kind : least))
+    widths.set(narrowest, wider(narrowest) as number)
+  }
+}
+
+/** @param order of removal, of each kind; any order costs the same */
 function keptOf(
   kinds: readonly Kind[],
-  order: ReadonlyMap<Kind, readonly number[]>,
+  order: ReadonlyMap<Kind, readonly number[]> | undefined,
   unitsOf: (kind: Kind) => number | undefined,
 ): Kept {
   const kept = new Map<string, readonly number[]>()
   for (const kind of kinds) {
     const units = unitsOf(kind)
     if (units === undefined || units === kind.group.units) continue
+    const ranked = order?.get(kind) ?? Array.from({ length: kind.group.units }, (_, unit) => unit)
     kept.set(
       kind.group.name,
-      (order.get(kind) ?? []).slice(kind.group.units - units).toSorted((a, b) => a - b),
+      ranked.slice(kind.group.units - units).toSorted((a, b) => a - b),
     )
   }
   return keptOfKinds(kinds, kept)

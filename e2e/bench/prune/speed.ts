@@ -61,13 +61,16 @@ export interface WholeRow {
   readonly parameters: number
   readonly samples: number
   readonly seconds: number
-  readonly speeds: readonly SpeedRow[]
   /** Relative error of the outputs on the samples. */
   readonly error: number
 }
 
 /** Prunes a MobileNet to half, as `hardpack pack --prune flops=0.5 --align …` does without samples: packed and timed included. */
-export async function measureWhole(model: string, whole: Uint8Array, align: number): Promise<WholeRow> {
+export async function measureWhole(
+  model: string,
+  whole: Uint8Array,
+  align: number,
+): Promise<WholeRow & { speeds: SpeedRow[] }> {
   const preprocess = { range: [0, 255] } as const
   const budget = { kind: 'flops', remain: 0.5 } as const
   const { file, report } = await pruneFile(whole, { budget, align, preprocess, name: model })
