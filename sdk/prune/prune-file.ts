@@ -4,13 +4,7 @@
  */
 
 import { createRequire } from 'node:module'
-import {
-  type PruneResult as AlgorithmResult,
-  type Analysis,
-  analyse,
-  observeValues,
-  preparePruning,
-} from '../../compress/prune/index.ts'
+import { type PruneResult as AlgorithmResult, type Analysis, preparePruning } from '../../compress/prune/index.ts'
 import { node } from '../../targets/node.ts'
 import type { Target } from '../../targets/types.ts'
 import { type Bytes, type CallOptions, HardpackError, type Tensor } from '../core/index.ts'
@@ -111,7 +105,15 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
       ...call,
     }))
   const samples = await heldSamples(set, input, { limit, seed, ...call })
-  const analysis = analyse(model, await observeValues(model, samples, execute, call))
+  const { method } = options
+  const prepared = await preparePruning(model, samples, execute, {
+    method,
+    align,
+    synthetic: isSynthetic,
+    seed,
+    ...call,
+  })
+  const { analysis } = prepared.net
   const feeds = await oneSample(input, samples)
   const isOpen = input.shape.slice(1).some((dim) => typeof dim === 'string')
   const packing = { name, target, shapes: isOpen ? { [input.name]: feeds[input.name].shape } : {}, ...call }
@@ -121,14 +123,6 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
     return packed
   }
   const gauge = await gaugeOf(budget, { analysis, sizes: sizesBefore, feeds, target, align }, call)
-  const { method } = options
-  const prepared = await preparePruning(model, samples, execute, {
-    method,
-    align,
-    synthetic: isSynthetic,
-    seed,
-    ...call,
-  })
   const attempt = async (remain: number): Promise<Attempt> => {
     const result = await prepared.to(gauge.budget(remain), { maxDisagreement })
     const pruned = writeModel(result.model)
