@@ -55,6 +55,7 @@ export async function refitNet(
   const passes = order.map(({ wave }) => wave.map(({ contraction }) => contraction))
   const indices = samplesFor(analysis, passes, samples.count, REFIT_MACS / macs, seed)
   let frontier: Frontier = new Map()
+  let both = beside(model, values)
   for (const [pass, { wave, waiting }] of order.entries()) {
     throwIfAborted(signal)
     onProgress?.({ stage: 'refit', done, total })
@@ -69,7 +70,6 @@ export async function refitNet(
     let before: ReadonlyMap<string, CrossMoments> | undefined
     // Once on what is before the rectifiers, and once more on what they let through.
     for (const wanted of [aimOf, rectifiedAimOf]) {
-      const both = beside(model, values)
       const aims = wave.flatMap((layer) => wanted(analysis, layer, both, waiting) ?? [])
       if (aims.length === 0) continue
       const moments = await crossStatisticsOf(analysis, both.model, aims, samples, execute, {
@@ -88,10 +88,10 @@ export async function refitNet(
         const share = wanted === rectifiedAimOf ? undefined : fidelityOf(layer, cross.whole, refit)
         if (share !== undefined) fidelity.set(layer.name, share)
       }
+      both = beside(model, values)
     }
     const left = order.slice(pass + 1).flatMap(({ wave }) => wave.map(({ contraction }) => contraction.output))
     if (left.length === 0) continue
-    const both = beside(model, values)
     const next = enoughFor(indices.slice(pass + 1))
     if (rowsOf(frontier) < next.length) frontier = new Map()
     frontier = await movedOn(analysis, frontier, samples, execute, {
