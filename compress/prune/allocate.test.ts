@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allocate, curveOf, keptUnits } from './allocate.ts'
+import { allocate, curveOf, unitsLeft } from './allocate.ts'
 import { gridOf, type Sensitivity, thinnedGrid } from './sensitivity.ts'
 import type { Group, Kept } from './types.ts'
 
@@ -73,7 +73,7 @@ test('a curve goes through its points, by factors between them, and never falls'
 })
 
 test('units go in their order', () => {
-  assert.deepEqual(keptUnits(NET[2], 8), [0, 1, 2, 3, 4, 5, 6, 7])
+  assert.deepEqual(unitsLeft(NET[2], 8), [0, 1, 2, 3, 4, 5, 6, 7])
 })
 
 test('every budget is met, and the sum of distances is near the least of all allocations that meet it', () => {

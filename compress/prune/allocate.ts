@@ -53,7 +53,7 @@ export function curveOf({ group, points }: Sensitivity, align: number): { units:
 }
 
 /** The units of a group that are left when so many are. */
-export function keptUnits({ group, order }: Sensitivity, units: number): number[] {
+export function unitsLeft({ group, order }: Sensitivity, units: number): number[] {
   const removed = new Set(order.slice(0, group.units - units))
   return Array.from({ length: group.units }, (_, unit) => unit).filter((unit) => !removed.has(unit))
 }
@@ -63,7 +63,7 @@ function keptOf(choices: readonly Choice[], changed?: Choice, at = 0): Kept {
   for (const choice of choices) {
     const { sensitivity, grid } = choice
     const level = choice === changed ? at : choice.at
-    if (level > 0) kept.set(sensitivity.group.name, keptUnits(sensitivity, grid[level].units))
+    if (level > 0) kept.set(sensitivity.group.name, unitsLeft(sensitivity, grid[level].units))
   }
   return kept
 }

@@ -1,7 +1,7 @@
 /** What a cut model costs, without cutting it: sizes are counts of positions, and those are sums over the units that stay. */
 
 import { type DType, dtypeOf } from '../../sdk/core/index.ts'
-import { keptUnits, likenessOf } from './cut.ts'
+import { likenessOf, stayingUnits } from './cut.ts'
 import type { Structure } from './groups/structure.ts'
 import type { Analysis, Cost, Kept } from './types.ts'
 
@@ -70,7 +70,7 @@ export function costByContraction(analysis: Analysis, kept: Kept = new Map()): M
 }
 
 function stayingOf(analysis: Analysis, kept: Kept): Staying {
-  const units = keptUnits(analysis, kept)
+  const units = stayingUnits(analysis, kept)
   const groups = new Uint32Array(analysis.groups.length)
   let unit = 0
   for (const [group, { units: count }] of analysis.groups.entries()) {

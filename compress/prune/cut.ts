@@ -21,7 +21,7 @@ import type { Analysis, Kept, Observed } from './types.ts'
  * @throws HardpackError `INVALID_ARGUMENT` for a group that the analysis does not have, a unit that the group does not have, or
  *   a group of which nothing would stay.
  */
-export function keptUnits({ groups }: Analysis, kept: Kept): Uint8Array {
+export function stayingUnits({ groups }: Analysis, kept: Kept): Uint8Array {
   const stays = new Uint8Array(groups.reduce((sum, { units }) => sum + units, 0)).fill(1)
   let [start, known] = [0, 0]
   for (const { name, units } of groups) {

@@ -4,7 +4,7 @@
  */
 
 import { intOf, type Model, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
-import { keptPositions, keptUnits } from './cut.ts'
+import { keptPositions, stayingUnits } from './cut.ts'
 import { copyModel } from './groups/unshare.ts'
 import type { Analysis, Contraction, Kept } from './types.ts'
 
@@ -16,7 +16,7 @@ import type { Analysis, Contraction, Kept } from './types.ts'
  * const same = mask(analysis, kept) // its outputs are those of slice(analysis, kept)
  */
 export function mask(analysis: Analysis, kept: Kept): Model {
-  const stays = keptUnits(analysis, kept)
+  const stays = stayingUnits(analysis, kept)
   const model = copyModel(analysis.model)
   const readers = new Map(analysis.contractions.map((contraction) => [contraction.weight, contraction]))
   const constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]))

@@ -1,7 +1,7 @@
 /** The narrower model: what is removed is cut out of every weight, and shapes, splits and group counts follow. */
 
 import type { Model } from '../../sdk/onnx/index.ts'
-import { keptUnits, likenessOf, ModelCut } from './cut.ts'
+import { likenessOf, ModelCut, stayingUnits } from './cut.ts'
 import { removeUnread } from './groups/unread.ts'
 import type { Analysis, Kept } from './types.ts'
 
@@ -15,7 +15,7 @@ import type { Analysis, Kept } from './types.ts'
  * slice(analysis, new Map([[analysis.groups[0].name, [0, 1, 2, 3]]])) // the first layer has four channels
  */
 export function slice(analysis: Analysis, kept: Kept): Model {
-  const cut = new ModelCut(analysis, keptUnits(analysis, kept))
+  const cut = new ModelCut(analysis, stayingUnits(analysis, kept))
   const { graph } = cut.model
   const { axes, edits } = analysis.structure
   graph.initializer = graph.initializer.map((tensor) => cut.cutTensor(tensor))

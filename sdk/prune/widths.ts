@@ -1,19 +1,9 @@
 /** How much of each contraction is left when units of groups are removed: what costs beyond MACs and parameters build on. */
 
-import {
-  type Analysis,
-  type Contraction,
-  type Group,
-  isDepthwise,
-  type Kept,
-  type Places,
-} from '../../compress/prune/index.ts'
+import { type Analysis, type Contraction, isDepthwise, type Kept, type Places } from '../../compress/prune/index.ts'
 
 /** The shares of a contraction's weight that remain, by the name of its output. */
 export type Shares = ReadonlyMap<string, number>
-
-/** Units that a group keeps. */
-export const keptUnits = ({ name, units }: Group, kept: Kept): number => kept.get(name)?.length ?? units
 
 /**
  * What remains of each contraction's weight.
