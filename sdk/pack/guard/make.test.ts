@@ -12,8 +12,13 @@ import { checkSamples, policyOf } from './policy.ts'
 
 const WIDTH = 6
 
-/** x → Relu(x·w) → logits of three classes. */
-function network({ batch = 'n' as number | string, inputs = 1, classes = 3 } = {}): Uint8Array {
+/** x → Relu(x·w) → logits of three classes → perhaps their softmax, by way of other nodes. */
+function network({
+  batch = 'n' as number | string,
+  inputs = 1,
+  classes = 3,
+  softmaxThen = undefined as string | undefined,
+} = {}): Uint8Array {
   const { uniform } = rng(3)
   const random = (rows: number, columns: number): Tensor => ({
     dtype: 'float32',
@@ -27,9 +32,12 @@ function network({ batch = 'n' as number | string, inputs = 1, classes = 3 } = {
       makeNode('Relu', ['hidden'], ['active']),
       ...(second ? [makeNode('Add', ['active', 'more'], ['sum'])] : []),
       makeNode('MatMul', [second ? 'sum' : 'active', 'v'], ['y']),
+      ...(softmaxThen
+        ? [makeNode('Softmax', ['y'], ['softmax'], { axis: 1 }), makeNode(softmaxThen, ['softmax'], ['p'])]
+        : []),
     ],
     inputs: [makeValue('x', 'float32', [batch, WIDTH]), ...(second ? [makeValue('more', 'float32', [batch, 16])] : [])],
-    outputs: [makeValue('y', 'float32', [batch, classes])],
+    outputs: [makeValue(softmaxThen ? 'p' : 'y', 'float32', [batch, classes])],
     initializers: [makeTensor('w', random(WIDTH, 16)), makeTensor('v', random(16, classes))],
   })
   return writeModel(makeModel(graph))
@@ -160,4 +168,35 @@ test('two-sided energy, and a detector for each layer', async () => {
   const calm = await it.run({ x: { dtype: 'float32', shape: [1, WIDTH], data: new Float32Array(WIDTH).fill(40) } })
   assert.equal(calm.verdict?.action, 'reject')
   await it.close()
+})
+
+test('a model that ends in a softmax has the scores of its logits, and hands those to later passes', async () => {
+  const detectors: GuardOptions['detectors'] = [
+    { kind: 'max-softmax' },
+    { kind: 'mahalanobis' },
+    { kind: 'second-opinion', model: network() },
+  ]
+  const x = await CALIBRATE.batch([0, 1, 2, 3])
+  const scoresOf = async (of: Uint8Array): Promise<Record<string, number>[]> => {
+    const it = await opened((await made({ detectors }, of)).bytes)
+    const { verdicts = [] } = await it.run({ x })
+    await it.close()
+    return verdicts.map(({ reasons }) =>
+      Object.fromEntries(reasons.map(({ detector, score }) => [detector, Math.fround(score)])),
+    )
+  }
+  const expected = await scoresOf(model)
+  for (const softmaxThen of ['Identity', 'Flatten']) {
+    const got = await scoresOf(network({ softmaxThen }))
+    for (const [i, scores] of expected.entries()) {
+      assert.deepEqual(Object.keys(got[i]).sort(), ['mahalanobis', 'max-softmax', 'second-opinion'])
+      for (const [name, score] of Object.entries(scores)) {
+        assert.ok(
+          Math.abs(got[i][name] - score) < 1e-5 * Math.max(1, Math.abs(score)),
+          `${name}: ${got[i][name]}, ${score}`,
+        )
+      }
+      assert.ok(Math.abs(got[i]['second-opinion']) < 1e-5)
+    }
+  }
 })
