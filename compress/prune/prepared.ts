@@ -38,6 +38,8 @@ export interface PrepareOptions extends CallOptions {
   align?: number
   /** Samples that are not real say nothing of the statistics of a BatchNormalization. */
   synthetic?: boolean
+  /** Samples that nothing is fitted to, on which the result is compared with the original: of those that it was fitted to, it knows more. */
+  unseen?: Samples
   seed?: number
 }
 
@@ -116,8 +118,9 @@ export async function preparePruning(
   const [indices] = samplesFor(analysis, [readers], samples.count, STATISTICS_MACS / macs, seed)
   const statistics = await statisticsOf(analysis, [...new Set(readers)], samples, execute, { ...calls, indices })
   const net: Net = { analysis, groups, layers, statistics, samples, execute }
-  const everything = Array.from({ length: samples.count }, (_, i) => i)
-  const judge = await judgeOf(analysis.model, samples, everything, execute, { signal })
+  const judged = options.unseen ?? samples
+  const everything = Array.from({ length: judged.count }, (_, i) => i)
+  const judge = await judgeOf(analysis.model, judged, everything, execute, { signal })
   const kinds = groups.flatMap(kindsOf).filter(({ group }) => group.readers.length > 0)
   let sensitivities: Promise<Sensitivity[]> | undefined
   const prepareMs = performance.now() - started
@@ -158,7 +161,7 @@ export async function preparePruning(
         width,
       })),
       frozen: analysis.frozen,
-      agreement: agreementOf(judge, finished.difference),
+      agreement: agreementOf(judge, finished.difference, judged !== samples),
       curve: path.map((allocation) => ({
         remain: allocation.cost / whole,
         kl: measured.get(allocation)?.distance ?? allocation.distance,
@@ -268,8 +271,12 @@ async function chosen(
   return { finished: best ?? (await finish(whole)), measured }
 }
 
-function agreementOf({ classes, samples }: Judge, { disagreement, distance }: Difference): PruneReport['agreement'] {
-  return classes ? { samples, disagreement, kl: distance } : { samples, disagreement }
+function agreementOf(
+  { classes, samples }: Judge,
+  { disagreement, distance }: Difference,
+  unseen: boolean,
+): PruneReport['agreement'] {
+  return { samples, unseen, disagreement, ...(classes ? { kl: distance } : {}) }
 }
 
 /** Inputs and outputs as they were declared: the batch may have been opened. */

@@ -91,6 +91,18 @@ test('a net that is pruned to half of its MACs meets the budget, runs, and its r
   assert.doesNotThrow(() => JSON.stringify(report))
 })
 
+test('with unseen samples the model is the same, and is compared on those', async () => {
+  const unseen = samplesOf(pictures([40, 3, 8, 8], 2))
+  const results = [
+    await prune(residual(), SAMPLES, execute, HALF),
+    await prune(residual(), SAMPLES, execute, { ...HALF, unseen }),
+  ]
+  const [seen, other] = results.map(({ report }) => report.agreement)
+  assert.deepEqual([seen.unseen, other.unseen, other.samples], [false, true, 40])
+  assert.deepEqual(writeModel(results[0].model), writeModel(results[1].model))
+  assert.ok((other.kl ?? 0) > (seen.kl ?? 1), `${other.kl} on others, ${seen.kl} on its own`)
+})
+
 test('the removal loss with refit is nearer to the original than without, and than other criteria', async () => {
   const distance = async (options: Partial<PruneOptions>): Promise<number> =>
     (await prune(residual(), SAMPLES, execute, { ...HALF, ...options })).report.agreement.kl ?? Number.NaN

@@ -34,7 +34,13 @@ export interface PruneReport {
     readonly width: number
   }[]
   readonly frozen: readonly Frozen[]
-  readonly agreement: { readonly samples: number; readonly disagreement: number; readonly kl?: number }
+  readonly agreement: {
+    readonly samples: number
+    /** Whether these are others than the model was fitted to. */
+    readonly unseen: boolean
+    readonly disagreement: number
+    readonly kl?: number
+  }
   /** The trade-off on the way: what remains, what the sensitivities say of it, and what was measured. */
   readonly curve: readonly { readonly remain: number; readonly kl: number; readonly disagreement?: number }[]
 }

@@ -53,6 +53,8 @@ export interface PruneResult {
 }
 
 const SAMPLES = 512
+/** Where a set has so many samples more than it is pruned on, the result is compared with the original on others. */
+const FEWEST_UNSEEN = 100
 const ALIGN = 8
 /** How often a budget of bytes or latency that was missed is corrected. */
 const CORRECTIONS = 3
@@ -106,10 +108,14 @@ export async function prune(file: Uint8Array, options: PruneOptions): Promise<Pr
     }))
   const samples = await heldSamples(set, input, { limit, seed, ...call })
   const { method } = options
+  const others = isSynthetic ? 0 : set.count - samples.count
+  const unseen =
+    others >= FEWEST_UNSEEN ? await heldSamples(set, input, { limit, seed, skip: samples.count, ...call }) : undefined
   const prepared = await preparePruning(model, samples, execute, {
     method,
     align,
     synthetic: isSynthetic,
+    unseen,
     seed,
     ...call,
   })

@@ -43,7 +43,7 @@ const report: FilePruneReport = {
   ],
   groups: [{ name: EVIL, units: [64, 24], width: 1 }],
   frozen: [{ op: 'Loop', node: EVIL, reason: 'not understood', channels: 12, macs: 1_000_000 }],
-  agreement: { samples: 512, disagreement: 0.018, kl: 0.03 },
+  agreement: { samples: 512, unseen: true, disagreement: 0.018, kl: 0.03 },
   curve: Array.from({ length: 11 }, (_, i) => ({
     remain: 1 - 0.05 * i,
     kl: 0.0005 * i * i,
@@ -84,7 +84,7 @@ test('what is not known is left out: no curve, no bytes, no classes, nothing fro
     curve: [],
     frozen: [],
     layers: report.layers.map(({ bytes: _, fidelity: __, ...rest }) => rest),
-    agreement: { samples: 9, disagreement: 0.25 },
+    agreement: { samples: 9, unseen: false, disagreement: 0.25 },
   })
   assertBalanced(page)
   assert.doesNotMatch(page, /NaN|undefined|The trade-off|could not be touched|packed bytes<\/th>/)
@@ -96,7 +96,10 @@ test('a report in words', () => {
   assert.equal(asked, 'Asked to keep 50 % of the MACs, and kept 49.8 %.')
   assert.match(cost, /49\.7 % of the MACs \(125 M → 62\.4 M\) and has 47\.0 % of the parameters/)
   assert.match(time, /0\.53 of the time \(9\.12 ms → 4\.87 ms on node\), and its package 47\.3 % of the bytes/)
-  assert.equal(agreement, "On 512 samples its answer differs from the original's in 1.8 % of cases.")
+  assert.equal(
+    agreement,
+    "On 512 samples that it was not fitted to, its answer differs from the original's in 1.8 % of cases.",
+  )
   const sized = summarise({ ...report, budget: { kind: 'bytes', size: 2_000_000, reached: 0.7 } })
   assert.match(sized[0], /^Asked to keep 2,000,000 bytes, and kept 70\.0 %/)
 })

@@ -37,6 +37,19 @@ test('a limit draws at random, by the seed', async () => {
   assert.notDeepEqual(await draw(1), await draw(2))
 })
 
+test('what one call left out, the next gives', async () => {
+  const rows = async (limit: number, skip: number): Promise<number[]> => {
+    const held = await heldSamples(set(50), input, { limit, seed: 3, skip })
+    const { data } = await held.batch(Array.from({ length: held.count }, (_, i) => i))
+    return Array.from(data as Float32Array).filter((_, i) => i % 2 === 0)
+  }
+  const all = [...(await rows(10, 0)), ...(await rows(100, 10))]
+  assert.deepEqual(
+    all.sort((a, b) => a - b),
+    Array.from({ length: 50 }, (_, i) => 2 * i),
+  )
+})
+
 test('another shape, type or mixed sizes are refused in one sentence with both; so are no samples', async () => {
   const refused = (own: Parameters<typeof heldSamples>[0], pattern: RegExp) =>
     assert.rejects(heldSamples(own, input, { limit: 100, seed: 0 }), (error) => {

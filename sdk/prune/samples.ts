@@ -17,6 +17,13 @@ export interface HeldSamples {
   batch(indices: readonly number[]): Promise<Tensor>
 }
 
+export interface HoldOptions extends CallOptions {
+  readonly limit: number
+  readonly seed: number
+  /** So many of the order of that seed are left out: those of an earlier call. */
+  readonly skip?: number
+}
+
 /**
  * Reads samples, at most `limit` of them and half a gigabyte, drawn at random.
  *
@@ -25,10 +32,10 @@ export interface HeldSamples {
 export async function heldSamples(
   set: Pick<SampleSet, 'batch' | 'count'> & { readonly name?: string },
   input: TensorValue,
-  { limit, seed, signal, onProgress }: CallOptions & { readonly limit: number; readonly seed: number },
+  { limit, seed, skip = 0, signal, onProgress }: HoldOptions,
 ): Promise<HeldSamples> {
   const indices = shuffled(set.count, seed)
-    .slice(0, Math.min(limit, await roomFor(set)))
+    .slice(skip, skip + Math.min(limit, await roomFor(set)))
     .sort((a, b) => a - b)
   const stage = 'read samples'
   const { name = 'this set' } = set

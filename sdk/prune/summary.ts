@@ -28,10 +28,13 @@ export const milliseconds = (value: number): string => `${value.toPrecision(3)} 
 export const remains = ([before, after]: Pair): number => (before > 0 ? after / before : 1)
 
 /** How far the answers of both models agree. */
-export function agreementText({ agreement: { samples, disagreement, kl } }: FilePruneReport): string {
+export function agreementText({ agreement: { samples, unseen, disagreement, kl } }: FilePruneReport): string {
+  const on = unseen
+    ? `On ${whole(samples)} samples that it was not fitted to`
+    : `On the ${whole(samples)} samples that it was fitted to`
   return kl === undefined
-    ? `On ${whole(samples)} samples its outputs differ from the original's by ${percent(disagreement)} of their size.`
-    : `On ${whole(samples)} samples its answer differs from the original's in ${percent(disagreement)} of cases.`
+    ? `${on}, its outputs differ from the original's by ${percent(disagreement)} of their size.`
+    : `${on}, its answer differs from the original's in ${percent(disagreement)} of cases.`
 }
 
 /** A report in a few sentences. */
