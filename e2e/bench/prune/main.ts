@@ -3,7 +3,7 @@
  * budget; unlearning; whether real architectures are cut right; time and latency. Prints tables, and at the end each bar.
  *
  *     npm run bench:prune
- *     npm run bench:prune -- unlearning speed
+ *     npm run bench:prune -- fashion-vgg speed
  *
  * Results are written as parts end, and those of parts that are not asked for stay as they were: the last one wants a machine that
  * does nothing else. Fashion-MNIST: 500 training images to prune with, accuracy on all 10,000 test images. CIFAR-10: 500 of
@@ -54,27 +54,23 @@ const resnet: Task = {
 }
 const [vgg, vit] = [await fashion('fashion-vgg', 1000), await fashion('fashion-vit', 2000)]
 
+let measured: Measured = (await readResults<Measured>('prune')) ?? { parts: {} }
+
+/** The rows of one model, among those of others that were measured before. */
+async function accuraciesOf(
+  task: Task,
+  ...settings: readonly (readonly [AccuracyRow['samples'], readonly number[]])[]
+): Promise<Partial<Measured>> {
+  const rows: AccuracyRow[] = []
+  for (const [samples, removed] of settings) rows.push(...(await measureAccuracies(task, samples, removed, step)))
+  say('Accuracy without labels or fine-tuning, in percent', accuracyTable(rows))
+  return { accuracies: [...(measured.accuracies ?? []).filter(({ model }) => model !== task.model), ...rows] }
+}
+
 const PARTS: Record<string, () => Promise<Partial<Measured>>> = {
-  async accuracy() {
-    const accuracies: AccuracyRow[] = []
-    for (const [task, samples, removed] of [
-      [vgg, 'real', [40, 60]],
-      [vit, 'real', [40, 60]],
-      [resnet, 'real', [20, 40, 60]],
-      [resnet, 'synthetic', [20, 40, 60]],
-    ] as const) {
-      accuracies.push(...(await measureAccuracies(task, samples, removed, step)))
-    }
-    say('Accuracy without labels or fine-tuning, in percent', accuracyTable(accuracies))
-    for (const widths of ['uniform', 'ours'] as const) {
-      for (const figure of ['accuracy', 'agreement'] as const) {
-        const leads = leadsOf(accuracies, widths, figure)
-        const [least, most] = [Math.min(...leads), Math.max(...leads)].map(points)
-        note(`Ahead of others with ${widths} widths in ${figure} by ${least} to ${most} points.`)
-      }
-    }
-    return { accuracies }
-  },
+  'fashion-vgg': () => accuraciesOf(vgg, ['real', [40, 60]]),
+  'fashion-vit': () => accuraciesOf(vit, ['real', [40, 60]]),
+  'cifar10-resnet56': () => accuraciesOf(resnet, ['real', [20, 40, 60]], ['synthetic', [20, 40, 60]]),
 
   async unlearning() {
     const unlearned: UnlearnRow[] = []
@@ -124,7 +120,6 @@ if (unknown !== undefined) {
   process.exit(2)
 }
 const here = await environment(['npm run bench:prune', ...(asked.length > 0 ? ['--', ...asked] : [])].join(' '))
-let measured: Measured = (await readResults<Measured>('prune')) ?? { parts: {} }
 for (const [part, measure] of Object.entries(PARTS)) {
   if (asked.length > 0 && !asked.includes(part)) continue
   step(part)
@@ -132,6 +127,14 @@ for (const [part, measure] of Object.entries(PARTS)) {
   const results = await measure()
   measured = { ...measured, ...results, parts: { ...measured.parts, [part]: { ...here, seconds: elapsed() - before } } }
   await writeResults('prune', here, { bars: barsOf(measured), ...measured })
+}
+for (const widths of ['uniform', 'ours'] as const) {
+  for (const figure of ['accuracy', 'agreement'] as const) {
+    const leads = leadsOf(measured.accuracies ?? [], widths, figure)
+    if (leads.length === 0) continue
+    const [least, most] = [Math.min(...leads), Math.max(...leads)].map(points)
+    note(`Ahead of others with ${widths} widths in ${figure} by ${least} to ${most} points.`)
+  }
 }
 say('The bars', barTable(barsOf(measured)))
 note(`${elapsed()} s. Written to bench/results/prune.json.`)
