@@ -17,10 +17,12 @@ const hundredth = (value: number | undefined): string => value?.toFixed(2) ?? ''
 const columns = distinct(
   accuracies.filter(({ removed }) => removed > 0).map((row) => `${row.model}, ${row.samples}, −${row.removed} %`),
 )
+const SELECTION_NAMES: Readonly<Record<string, string>> = { l2: 'L2', wanda: 'Wanda', random: 'random' }
 const methodOf = ({ by, widths, refit }: AccuracyRow): string => {
   if (by === 'hardpack') return 'hardpack'
   if (by === 'paper') return 'ModHiFi as published'
-  return `${by}, ${widths} widths, ${refit ? 'with the fit' : 'zeroed'}`
+  const spread = widths === 'uniform' ? 'the same share of every layer' : 'the widths of hardpack'
+  return `${SELECTION_NAMES[by]}, ${spread}, ${refit ? 'with the fit' : 'zeroed'}`
 }
 for (const [title, figure] of [
   ['Accuracy', 'accuracy'],
