@@ -2,14 +2,14 @@
 
 import { LOGITS_INPUT } from '../../../detectors/tier-names.ts'
 import { HardpackError, onnxOf } from '../../core/index.ts'
-import { type Fragment, type GraphIndex, indexGraph, type Model } from '../../onnx/index.ts'
+import { type Fragment, type GraphIndex, indexGraph, intOf, type Model } from '../../onnx/index.ts'
 import type { GraphFile } from '../graphs.ts'
 import type { Observed } from './observe.ts'
 
 export interface Logits {
   /** A value of the main graph: [n, classes], or more dimensions that are flattened to that. */
   readonly value: string
-  /** The softmax of that value, where the model computes it anyway. */
+  /** The softmax of that value over its classes, [n, classes] as well, where the model computes it anyway. */
   readonly softmax?: string
 }
 
@@ -62,7 +62,10 @@ function beforeSoftmax({ producers, captured }: GraphIndex, output: string): Log
   for (;;) {
     const node = producers.get(value)
     if (!node || captured.has(value)) break
-    if (node.opType === 'Softmax') return { value: node.input[0], softmax: copy }
+    if (node.opType === 'Softmax') {
+      const overClasses = [1, -1].includes(intOf(node, 'axis', 1))
+      return { value: node.input[0], softmax: overClasses ? copy : undefined }
+    }
     if (!TRANSPARENT.has(node.opType)) break
     value = node.input[0]
     if (node.opType !== 'Identity') copy = value

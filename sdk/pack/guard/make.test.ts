@@ -18,6 +18,7 @@ function network({
   inputs = 1,
   classes = 3,
   softmaxThen = undefined as string | undefined,
+  axis = 1,
 } = {}): Uint8Array {
   const { uniform } = rng(3)
   const random = (rows: number, columns: number): Tensor => ({
@@ -33,7 +34,7 @@ function network({
       ...(second ? [makeNode('Add', ['active', 'more'], ['sum'])] : []),
       makeNode('MatMul', [second ? 'sum' : 'active', 'v'], ['y']),
       ...(softmaxThen
-        ? [makeNode('Softmax', ['y'], ['softmax'], { axis: 1 }), makeNode(softmaxThen, ['softmax'], ['p'])]
+        ? [makeNode('Softmax', ['y'], ['softmax'], { axis }), makeNode(softmaxThen, ['softmax'], ['p'])]
         : []),
     ],
     inputs: [makeValue('x', 'float32', [batch, WIDTH]), ...(second ? [makeValue('more', 'float32', [batch, 16])] : [])],
@@ -186,8 +187,13 @@ test('a model that ends in a softmax has the scores of its logits, and hands tho
     )
   }
   const expected = await scoresOf(model)
-  for (const softmaxThen of ['Identity', 'Flatten']) {
-    const got = await scoresOf(network({ softmaxThen }))
+  for (const [softmaxThen, axis] of [
+    ['Identity', 1],
+    ['Flatten', -1],
+    // Over the batch: no probabilities of classes.
+    ['Identity', 0],
+  ] as const) {
+    const got = await scoresOf(network({ softmaxThen, axis }))
     for (const [i, scores] of expected.entries()) {
       assert.deepEqual(Object.keys(got[i]).sort(), ['mahalanobis', 'max-softmax', 'second-opinion'])
       for (const [name, score] of Object.entries(scores)) {
