@@ -79,7 +79,7 @@ export function acceptedScores(
 }
 
 /** How many scores of a table are smaller than a score. */
-export function countBelow(table: ScoreTable, score: number): number {
+function countBelow(table: ScoreTable, score: number): number {
   let low = 0
   let high = table.length
   while (low < high) {
@@ -91,7 +91,7 @@ export function countBelow(table: ScoreTable, score: number): number {
 }
 
 /** How many scores of a table are not larger than a score, of which so many are smaller. */
-export function countUpTo(table: ScoreTable, score: number, below: number): number {
+function countUpTo(table: ScoreTable, score: number, below: number): number {
   if (table[below] !== score) return below
   let low = below
   let high = table.length

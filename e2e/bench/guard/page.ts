@@ -4,8 +4,7 @@
  *     npm run bench:guard:page
  */
 
-import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { readResults } from '../environment.ts'
 import { distinct, say } from '../markdown.ts'
 import type { DetectionRow } from './detection.ts'
 import { type FalseAlarmRow, isInside, isInsideWider } from './false-alarms.ts'
@@ -25,8 +24,8 @@ interface Results {
   readonly latencies: readonly LatencyRow[]
 }
 
-const PATH = fileURLToPath(new URL('../../../../bench/results/guard.json', import.meta.url))
-const { results } = JSON.parse(await readFile(PATH, 'utf8')) as { results: Results }
+const results = await readResults<Results>('guard')
+if (!results) throw new Error('bench:guard:page expected results of bench:guard, got none. Run that first.')
 const { alarms, speeds, rows, defaults, rules, shifts, digits, latencies } = results
 
 const WHOLE = 'guard as a whole'

@@ -44,9 +44,10 @@ export async function* selectionsOf(
   const { macs } = costOf(net.analysis)
   const orders = (selection: Criterion): Map<Kind, readonly number[]> =>
     new Map(kinds.map((kind, i) => [kind, orderBy(selection, kind.group, net.layers, net.statistics, seed + i) ?? []]))
+  const widthOf = uniformWidths(prepared, remain * macs)
   for (const selection of SELECTIONS) {
     const order = orders(selection)
-    const uniform = keptOf(kinds, order, uniformWidths(prepared, remain * macs))
+    const uniform = keptOf(kinds, order, widthOf)
     const same = keptOf(kinds, order, ({ whole, units }) => {
       const left = ours.get(whole.name)
       return left && units.filter((unit) => left.includes(unit)).length

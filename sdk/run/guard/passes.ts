@@ -47,13 +47,13 @@ export async function runPasses(
   { tiers, detectors, logits }: PassesEntry,
   sessions: readonly Session[],
   feeds: Feeds,
-  own: FirstPass,
+  first: FirstPass,
   needs: Needs,
   signal?: AbortSignal,
 ): Promise<Scored> {
-  const outputs = await sessions[0].run({ ...feeds, ...own.feeds }, { outputs: own.outputs, signal })
-  const first = detectors.find(({ tier }) => tier === 0) as GuardDetector
-  const samples = elementCount(outputs[first.score].shape)
+  const outputs = await sessions[0].run({ ...feeds, ...first.feeds }, { outputs: first.outputs, signal })
+  const { score } = detectors.find(({ tier }) => tier === 0) as GuardDetector
+  const samples = elementCount(outputs[score].shape)
   const scores = detectors.map(() => new Float64Array(samples).fill(Number.NaN))
   /** @param ran the samples that the results are of, in order */
   const take = (
