@@ -100,8 +100,10 @@ test('frequencies sum to 2^12, keep every symbol that occurs, and cost what the 
         ideal -= count * Math.log2(count / total)
         real -= count * Math.log2(frequencies[i] / TOTAL)
       })
-      assert.ok(real <= ideal * 1.05 + total * 0.02)
+      assert.ok(real <= ideal * 1.01 + total * 0.01)
     }),
+    // Few symbols, none of them far the largest: the last one paid for all that the mode lacked.
+    { examples: [[[95996, 33771, 92681, 15563, ...new Array<number>(252).fill(0)], 3]] },
   )
 })
 

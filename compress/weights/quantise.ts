@@ -31,7 +31,7 @@ export function frequenciesOf(counts: Float64Array, expected: Uint8Array = new U
   let rest = levels.reduce((left, level) => left - FREQUENCIES[level], TOTAL)
   const highest = (): number => levels.reduce((most, level) => Math.max(most, FREQUENCIES[level]), 0)
   for (;;) {
-    // The mode has to stay the largest: until it is, levels only go down, where that costs least.
+    // The mode has to stay the largest: until it is, levels only go down, where that costs least for what it sets free.
     const most = highest()
     const short = rest <= most
     let best = { gain: short ? Number.NEGATIVE_INFINITY : 1e-9, symbol: -1, step: 0 }
@@ -46,7 +46,7 @@ export function frequenciesOf(counts: Float64Array, expected: Uint8Array = new U
         const written =
           expected.length > 0 ? levelBits(level - expected[symbol]) - levelBits(next - expected[symbol]) : 0
         const own = counts[symbol] * Math.log2(FREQUENCIES[next] / FREQUENCIES[level]) + written
-        const gain = own + (short ? 0 : counts[mode] * Math.log2(left / rest))
+        const gain = short ? own / (left - rest) : own + counts[mode] * Math.log2(left / rest)
         if (gain > best.gain && (short || left > Math.max(most, FREQUENCIES[next]))) best = { gain, symbol, step }
       }
     }
