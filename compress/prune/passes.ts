@@ -7,8 +7,8 @@ import { upstream } from './parts.ts'
 import type { Execute, Samples } from './types.ts'
 import { copyOf } from './weights.ts'
 
-/** Samples of a run at most. */
-export const BATCH = 64
+/** Samples of a run at most: the next batch takes the memory of the one before, and fresh memory costs more than starting a run. */
+export const BATCH = 16
 
 /** What a pass over samples adds up. */
 export class Accumulator {

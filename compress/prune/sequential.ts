@@ -92,7 +92,7 @@ export async function refitNet(
     }
     const left = order.slice(pass + 1).flatMap(({ wave }) => wave.map(({ contraction }) => contraction.output))
     if (left.length === 0) continue
-    const next = enoughFor(indices.slice(pass + 1))
+    const next = enoughFor(indices.slice(pass + 1), rowsOf(frontier))
     if (rowsOf(frontier) < next.length) frontier = new Map()
     frontier = await movedOn(analysis, frontier, samples, execute, {
       before: left,
@@ -106,9 +106,13 @@ export async function refitNet(
   return { values, fidelity }
 }
 
-/** The samples of the next pass, and those of later ones that need not many more; all are beginnings of one order. */
-function enoughFor([next, ...later]: readonly (readonly number[])[]): readonly number[] {
-  return later.reduce((most, own) => (own.length > most.length && own.length <= 2 * next.length ? own : most), next)
+/**
+ * The samples of the next pass, and those of later ones that need not many more, or that a frontier has already; all are beginnings of one
+ * order.
+ */
+function enoughFor([next, ...later]: readonly (readonly number[])[], rows: number): readonly number[] {
+  const most = Math.max(rows, 2 * next.length)
+  return later.reduce((longest, own) => (own.length > longest.length && own.length <= most ? own : longest), next)
 }
 
 /** The weights of the full refit; the layer's own where it keeps all its inputs. */

@@ -1,12 +1,15 @@
-/** What is left of a classifier's accuracy at several budgets, by hardpack and by what others do. */
+/**
+ * What is left of a classifier's accuracy at several budgets, by hardpack and by what others do: means over several draws of the samples,
+ * since two ways that agree with the whole model on 98 % of the images differ by chance on more of them than by merit.
+ */
 
 import { type Kept, preparePruning } from '../../../compress/prune/index.ts'
 import { readModel, signatureOf, writeModel } from '../../../sdk/onnx/index.ts'
-import type { Preprocess } from '../../../sdk/pack/samples/index.ts'
+import type { Preprocess, SampleSet } from '../../../sdk/pack/samples/index.ts'
 import { heldSamples } from '../../../sdk/prune/samples.ts'
 import { syntheticFor } from '../../../sdk/prune/synthetic/index.ts'
 import { agreement, classesOf, execute } from './accuracy.ts'
-import { CALIBRATION, type Halves, SEED } from './data.ts'
+import { CALIBRATION, SEED } from './data.ts'
 import { selectionsOf, type Widths } from './selections.ts'
 
 export interface AccuracyRow {
@@ -18,6 +21,8 @@ export interface AccuracyRow {
   readonly by: 'nothing' | 'hardpack' | 'paper' | 'l2' | 'wanda' | 'random'
   readonly widths: 'own' | Widths
   readonly refit: boolean
+  /** How often samples were drawn, and with them the seed; all figures are means. */
+  readonly draws: number
   /** Percent of the test images. */
   readonly accuracy: number
   /** Percentage points under the whole model. */
@@ -28,11 +33,14 @@ export interface AccuracyRow {
   readonly known: number
 }
 
-/** A classifier, with samples to prune it with and labelled ones to count on. */
-export interface Task extends Halves {
+/** A classifier, with unlabelled samples to prune it with and labelled ones to count on. */
+export interface Task {
   readonly model: string
   readonly file: Uint8Array
   readonly preprocess: Preprocess
+  calibrate(seed: number): SampleSet
+  readonly test: SampleSet
+  readonly draws: number
   /** On how many of the first test images its accuracy is known. */
   readonly known: number
   /** How selections of others are spread over layers. */
@@ -50,8 +58,35 @@ export async function measureAccuracies(
   removed: readonly number[],
   note: (what: string) => void,
 ): Promise<AccuracyRow[]> {
+  const draws: AccuracyRow[][] = []
+  for (let draw = 0; draw < task.draws; draw++) {
+    draws.push(await measureDraw(task, samples, removed, SEED + draw, note))
+  }
+  // Every draw has the same rows in the same order.
+  return draws[0].map((first, i) => {
+    const mean = (figure: 'accuracy' | 'loss' | 'agreement' | 'known' | 'reached'): number =>
+      draws.reduce((sum, rows) => sum + rows[i][figure], 0) / draws.length
+    return {
+      ...first,
+      draws: draws.length,
+      reached: mean('reached'),
+      accuracy: mean('accuracy'),
+      loss: mean('loss'),
+      agreement: mean('agreement'),
+      known: mean('known'),
+    }
+  })
+}
+
+async function measureDraw(
+  task: Task,
+  samples: 'real' | 'synthetic',
+  removed: readonly number[],
+  seed: number,
+  note: (what: string) => void,
+): Promise<AccuracyRow[]> {
   const model = readModel(task.file)
-  const { calibrate, test, preprocess } = task
+  const { test, preprocess } = task
   const labels = test.labels ?? []
   const whole = await classesOf(task.file, test)
   const accuracyOf = (classes: Int32Array) => ({
@@ -63,18 +98,20 @@ export async function measureAccuracies(
   const [input] = signatureOf(task.file).inputs
   const set =
     samples === 'real'
-      ? calibrate
-      : await syntheticFor(model, input, execute, { count: CALIBRATION, preprocess, seed: SEED })
-  const held = await heldSamples(set, input, { limit: CALIBRATION, seed: SEED })
-  const options = { synthetic: samples === 'synthetic', seed: SEED }
-  const unpruned = { removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false } as const
-  const rows: AccuracyRow[] = [{ model: task.model, samples, ...unpruned, ...base, loss: 0 }]
+      ? task.calibrate(seed)
+      : await syntheticFor(model, input, execute, { count: CALIBRATION, preprocess, seed })
+  const held = await heldSamples(set, input, { limit: CALIBRATION, seed })
+  const options = { synthetic: samples === 'synthetic', seed }
+  const about = { model: task.model, samples, draws: 1 }
+  const rows: AccuracyRow[] = [
+    { ...about, removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false, ...base, loss: 0 },
+  ]
   const add = async (file: Uint8Array, row: Pick<AccuracyRow, 'removed' | 'reached' | 'by' | 'widths' | 'refit'>) => {
     const figures = accuracyOf(await classesOf(file, test))
     const { accuracy } = figures
-    rows.push({ model: task.model, samples, ...row, ...figures, loss: base.accuracy - accuracy })
+    rows.push({ ...about, ...row, ...figures, loss: base.accuracy - accuracy })
     note(
-      `${task.model}, ${samples}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${accuracy.toFixed(2)} %`,
+      `${task.model}, ${samples}, draw ${seed}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${accuracy.toFixed(2)} %`,
     )
   }
   const prepared = await preparePruning(model, held, execute, options)
@@ -92,7 +129,7 @@ export async function measureAccuracies(
     const reached = 100 * (1 - result.report.budget.reached)
     await add(writeModel(result.model), { removed: percent, reached, by: 'paper', widths: 'own', refit: false })
     const ours = kept.get(percent) ?? new Map()
-    for await (const other of selectionsOf(prepared, { ...budget(percent), ours, widths: task.widths, seed: SEED })) {
+    for await (const other of selectionsOf(prepared, { ...budget(percent), ours, widths: task.widths, seed })) {
       const { selection: by, widths, refit, file } = other
       await add(file, { removed: percent, reached: 100 * (1 - other.left), by, widths, refit })
     }

@@ -54,8 +54,10 @@ export function barsOf({ accuracies = [], architectures = [], speeds = [], whole
   return [
     ...ACCURACIES.map((goal): Bar => {
       const [, , , atLeast, aim] = goal
-      const what = `${name(goal)}: accuracy on the first ${goal[0] === 'fashion-vgg' ? '1,000' : '2,000'} test images`
-      return { what, unit: '%', measured: own(goal)?.known, atLeast, aim }
+      const row = own(goal)
+      const images = goal[0] === 'fashion-vgg' ? '1,000' : '2,000'
+      const what = `${name(goal)}: accuracy on the first ${images} test images, mean of ${row?.draws ?? 0} draws`
+      return { what, unit: '%', measured: row?.known, atLeast, aim }
     }),
     ...LOSSES.map((goal): Bar => {
       const [, , , atLeast, aim] = goal

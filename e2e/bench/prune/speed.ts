@@ -33,7 +33,7 @@ const ROUNDS = 120
  */
 export async function measureSpeed({ model, file, calibrate }: Task, align: number): Promise<SpeedRow[]> {
   const [input] = signatureOf(file).inputs
-  const held = await heldSamples(calibrate, input, { limit: CALIBRATION, seed: SEED })
+  const held = await heldSamples(calibrate(SEED), input, { limit: CALIBRATION, seed: SEED })
   const half = await prune(readModel(file), held, execute, {
     budget: { kind: 'flops', remain: 0.5 },
     align,

@@ -18,6 +18,7 @@ export function accuracyTable(rows: readonly AccuracyRow[]): string {
         'by',
         'widths',
         'refit',
+        'draws',
         'in fact %',
         'accuracy',
         'loss',
@@ -31,6 +32,7 @@ export function accuracyTable(rows: readonly AccuracyRow[]): string {
         row.by,
         row.widths,
         row.refit ? 'yes' : 'no',
+        String(row.draws),
         hundredth(row.reached),
         hundredth(row.accuracy),
         hundredth(row.loss),
@@ -38,7 +40,7 @@ export function accuracyTable(rows: readonly AccuracyRow[]): string {
         hundredth(row.known),
       ]),
     ],
-    [2, 6, 7, 8, 9, 10],
+    [2, 6, 7, 8, 9, 10, 11],
   )
 }
 
