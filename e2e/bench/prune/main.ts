@@ -6,8 +6,8 @@
  *     npm run bench:prune -- fashion-vgg speed
  *
  * Results are written as parts end, and those of parts that are not asked for stay as they were: the last one wants a machine that
- * does nothing else. Fashion-MNIST: 500 training images to prune with, drawn five times, accuracy on all 10,000 test images. CIFAR-10: 500 of
- * 3,000 training images to prune with, accuracy on the other 2,500, which the model was trained on.
+ * does nothing else. Fashion-MNIST: 500 training images to prune with, drawn five times, accuracy on all 10,000 test images.
+ * CIFAR-10: 500 of 3,000 training images to prune with, accuracy on the other 2,500, which the model was trained on.
  */
 
 import { blockOf } from '../../../sdk/prune/block.ts'
