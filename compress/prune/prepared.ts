@@ -12,6 +12,7 @@ import { type Budget, budgetCost, checkBudget } from './budget.ts'
 import { costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
 import { samplesFor } from './effort.ts'
+import { foldShapes } from './fold-shapes.ts'
 import { movedOn } from './frontier.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
 import { type Kind, keptOfKinds, kindsOf } from './kinds.ts'
@@ -128,7 +129,8 @@ export async function preparePruning(
   const finish = async (kept: Kept, fitted = refit): Promise<FinishedNet> => {
     throwIfAborted(signal)
     const { values, fidelity } = await refittedNet(net, kept, { ...options, refit: fitted })
-    const narrow = slice({ ...analysis, model: withInitializers(analysis.model, values) }, kept)
+    const sliced = slice({ ...analysis, model: withInitializers(analysis.model, values) }, kept)
+    const narrow = await foldShapes(sliced, samples, execute, { signal })
     return { kept, model: narrow, fidelity, difference: await judge.compare(narrow, { signal }) }
   }
 

@@ -1,0 +1,126 @@
+/**
+ * Sizes that a model computes anew in each run although its inputs settle them. Exporters leave `Shape` and what picks from it before every
+ * `Reshape`; in a small transformer that is half of the nodes, and narrower layers make none of them faster. A size that does not
+ * follow the batch becomes a constant; a `Reshape` where only one does takes −1 in its place. What is computed from constants, the
+ * runtime folds itself.
+ */
+
+import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
+import {
+  feedsOf,
+  type Model,
+  makeNode,
+  makeTensor,
+  makeUntypedOutput,
+  type NodeProto,
+  writeModel,
+} from '../../sdk/onnx/index.ts'
+import { removeUnread } from './groups/unread.ts'
+import { copyModel, namesInBodies } from './groups/unshare.ts'
+import { fixedBatchOf } from './observe.ts'
+import type { Execute, Samples } from './types.ts'
+
+/** Operators that give some of the numbers that they read, unchanged. */
+const PICKING = new Set(['Cast', 'Concat', 'Gather', 'Identity', 'Reshape', 'Slice', 'Squeeze', 'Unsqueeze', 'Where'])
+
+/** Two sizes of a batch tell what follows it. */
+const BATCHES = [2, 3]
+
+/**
+ * The same model with its settled sizes as constants; itself where the sizes of inputs are open.
+ *
+ * @example
+ * await foldShapes(model, samples, execute) // Shape, Gather, Unsqueeze, Concat, Reshape: only Reshape is left
+ */
+export async function foldShapes(
+  model: Model,
+  samples: Samples,
+  execute: Execute,
+  { signal }: CallOptions = {},
+): Promise<Model> {
+  const [input] = feedsOf(model.graph)
+  const [, ...sizes] = input.type?.tensorType?.shape?.dim ?? []
+  const picked = pickedSizes(model)
+  if (picked.size === 0 || sizes.some(({ value }) => value !== 'dimValue')) return model
+  const reshapes = model.graph.node.filter(
+    ({ opType, input: [, target] }) => opType === 'Reshape' && picked.has(target),
+  )
+  const runs = await valuesOf({ picked, reshapes }, model, samples, execute, signal)
+  const folded = copyModel(model)
+  const { graph } = folded
+  const outputs = new Set(graph.output.map(({ name }) => name))
+  const settled = new Map<string, Tensor>()
+  for (const name of picked) {
+    const [first, ...others] = runs.map((run) => run[name])
+    const isConstant = others.every((other) => String(other.data) === String(first.data))
+    if (isConstant && !outputs.has(name)) settled.set(name, first)
+  }
+  for (const node of graph.node) {
+    const [output] = node.output
+    if (node.opType !== 'Reshape' || !picked.has(node.input[1]) || settled.has(node.input[1])) continue
+    const target = followingBatch(runs.map((run) => run[shapeOf(output)]))
+    if (!target) continue
+    node.input[1] = `${output}/target`
+    graph.initializer.push(makeTensor(node.input[1], target))
+  }
+  graph.node = graph.node.filter(({ output }) => !output.some((name) => settled.has(name)))
+  graph.initializer.push(...[...settled].map(([name, tensor]) => makeTensor(name, tensor)))
+  removeUnread(folded)
+  return folded
+}
+
+/** Lists of sizes that are picked from shapes and constants. */
+function pickedSizes({ graph }: Model): Set<string> {
+  const constants = new Set(graph.initializer.map(({ name }) => name))
+  const picked = new Set<string>()
+  const isSize = ({ opType, input }: NodeProto): boolean =>
+    opType === 'Shape' ||
+    (PICKING.has(opType) &&
+      input.some((name) => picked.has(name)) &&
+      input.every((name) => name === '' || picked.has(name) || constants.has(name)))
+  for (const node of graph.node) {
+    if (node.opType === 'Constant') constants.add(node.output[0])
+    else if (isSize(node) && namesInBodies(node).size === 0) picked.add(node.output[0])
+  }
+  return picked
+}
+
+/** What values, and the shapes of what some nodes give, are in runs of batches of two sizes; of one where that is fixed. */
+async function valuesOf(
+  { picked, reshapes }: { picked: ReadonlySet<string>; reshapes: readonly NodeProto[] },
+  model: Model,
+  samples: Samples,
+  execute: Execute,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, Tensor>[]> {
+  const longer = copyModel(model)
+  const known = new Set(longer.graph.output.map(({ name }) => name))
+  const shapes = reshapes.map(({ output: [output] }) => makeNode('Shape', [output], [shapeOf(output)]))
+  longer.graph.node.push(...shapes)
+  const wanted = [...picked, ...shapes.flatMap(({ output }) => output)].filter((name) => !known.has(name))
+  longer.graph.output.push(...wanted.map(makeUntypedOutput))
+  const [input] = feedsOf(model.graph)
+  const fixed = fixedBatchOf(input)
+  const execution = await execute(writeModel(longer), { signal })
+  try {
+    const runs: Record<string, Tensor>[] = []
+    for (const batch of fixed === undefined ? BATCHES : [fixed]) {
+      const tensor = await samples.batch(Array.from({ length: batch }, (_, i) => i % samples.count))
+      runs.push(await execution.run({ [input.name]: tensor }, { signal }))
+    }
+    return runs
+  } finally {
+    await execution.close()
+  }
+}
+
+const shapeOf = (value: string): string => `${value}/shape`
+
+/** The shape of a `Reshape` as its target, with −1 for the one size that follows the batch. */
+function followingBatch([first, second = first]: readonly Tensor[]): Tensor | undefined {
+  const [sizes, others] = [first, second].map(({ data }) => Array.from(data, Number))
+  const following = sizes.filter((size, i) => size !== others[i])
+  if (following.length !== 1 || sizes.includes(0)) return undefined
+  const data = BigInt64Array.from(sizes, (size, i) => BigInt(size === others[i] ? size : -1))
+  return { dtype: 'int64', shape: first.shape, data }
+}
