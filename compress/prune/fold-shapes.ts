@@ -1,6 +1,6 @@
 /**
  * Sizes that a model computes anew in each run although its inputs settle them. Exporters leave `Shape` and what picks from it before every
- * `Reshape`; in a small transformer that is half of the nodes, and narrower layers make none of them faster. A size that does not
+ * `Reshape`; in a small transformer that is a third of the nodes, and narrower layers make none of them faster. A size that does not
  * follow the batch becomes a constant; a `Reshape` where only one does takes −1 in its place. What is computed from constants, the
  * runtime folds itself.
  */
