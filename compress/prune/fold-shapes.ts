@@ -116,7 +116,10 @@ async function valuesOf(
 
 const shapeOf = (value: string): string => `${value}/shape`
 
-/** The shape of a `Reshape` as its target, with −1 for the one size that follows the batch. */
+/**
+ * The shape of a `Reshape` as its target, with −1 for the one size that follows the batch. Not 0, by which it would be copied: where
+ * onnxruntime knows the batch for the same, it fuses `SkipLayerNormalization`, and a small transformer was 6 to 13 % slower.
+ */
 function followingBatch([first, second = first]: readonly Tensor[]): Tensor | undefined {
   const [sizes, others] = [first, second].map(({ data }) => Array.from(data, Number))
   const following = sizes.filter((size, i) => size !== others[i])
