@@ -60,7 +60,7 @@ export async function foldShapes(
     if (node.opType !== 'Reshape' || !picked.has(node.input[1]) || settled.has(node.input[1])) continue
     const target = followingBatch(runs.map((run) => run[shapeOf(output)]))
     if (!target) continue
-    node.input[1] = `${output}/target`
+    node.input[1] = `${output}/fold/target`
     graph.initializer.push(makeTensor(node.input[1], target))
   }
   graph.node = graph.node.filter(({ output }) => !output.some((name) => settled.has(name)))
@@ -114,7 +114,7 @@ async function valuesOf(
   }
 }
 
-const shapeOf = (value: string): string => `${value}/shape`
+const shapeOf = (value: string): string => `${value}/fold/shape`
 
 /**
  * The shape of a `Reshape` as its target, with −1 for the one size that follows the batch. Not 0, by which it would be copied: where
