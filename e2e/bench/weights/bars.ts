@@ -155,6 +155,7 @@ function decodingBars(decoding: Measured['decoding']): Bar[] {
     const goals = { unit: 'MB/s', ...SPEEDS[type] }
     const summary = decoding[type]
     return [
+      { what: `decode ${type}, WebAssembly, one thread, median`, ...goals, measured: summary?.middle },
       { what: `decode ${type}, WebAssembly, one thread, together`, ...goals, measured: summary?.together },
       {
         what: `decode ${type}, the slowest${summary?.slowest ? ` (${summary.slowest.model})` : ''}`,

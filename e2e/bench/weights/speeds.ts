@@ -1,5 +1,6 @@
 /** What the times of all sets of a type say together: MB of output a second, and how we stand to each peer. */
 
+import { median } from '../../../sdk/core/index.ts'
 import { type Milliseconds, PEERS } from './decoding.ts'
 import type { SetType, WeightSet } from './sets.ts'
 
@@ -19,6 +20,8 @@ export interface DecodingSummary {
   readonly speeds: Readonly<Record<string, number>>
   /** That of ours. */
   readonly together: number
+  /** Ours of a set, in the median. */
+  readonly middle: number
   /** The slowest of ours with at least 200,000 weights. */
   readonly slowest?: { readonly model: string; readonly speed: number }
   /** Our speed over that of a peer, all sets in a row. */
@@ -47,6 +50,7 @@ export function summaryOf(type: SetType, all: readonly Timed[]): DecodingSummary
   return {
     speeds,
     together: speeds[OURS],
+    middle: median(rows.map((row) => speed(row, OURS))) as number,
     ...(last ? { slowest: last } : {}),
     timesAsFastAs: Object.fromEntries(
       PEERS.filter((peer) => peer in speeds).map((peer) => [peer, speeds[OURS] / speeds[peer]]),
