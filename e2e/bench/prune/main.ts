@@ -128,7 +128,8 @@ for (const [part, measure] of Object.entries(PARTS)) {
   const before = elapsed()
   const results = await measure()
   measured = { ...measured, ...results, parts: { ...measured.parts, [part]: { ...here, seconds: elapsed() - before } } }
-  await writeResults('prune', here, { bars: barsOf(measured), ...measured })
+  // What was read has the bars of before.
+  await writeResults('prune', here, { ...measured, bars: barsOf(measured) })
 }
 for (const widths of ['uniform', 'ours'] as const) {
   for (const figure of ['accuracy', 'agreement'] as const) {
