@@ -6,18 +6,10 @@
  */
 
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
-import {
-  feedsOf,
-  type Model,
-  makeNode,
-  makeTensor,
-  makeUntypedOutput,
-  type NodeProto,
-  writeModel,
-} from '../../sdk/onnx/index.ts'
+import { feedsOf, type Model, makeNode, makeTensor, type NodeProto } from '../../sdk/onnx/index.ts'
 import { removeUnread } from './groups/unread.ts'
 import { copyModel, namesInBodies } from './groups/unshare.ts'
-import { fixedBatchOf } from './observe.ts'
+import { firstSamples, fixedBatchOf, runsOf } from './observe.ts'
 import type { Execute, Samples } from './types.ts'
 
 /** Operators that give some of the numbers that they read, unchanged. */
@@ -45,7 +37,16 @@ export async function foldShapes(
   const reshapes = model.graph.node.filter(
     ({ opType, input: [, target] }) => opType === 'Reshape' && picked.has(target),
   )
-  const runs = await valuesOf({ picked, reshapes }, model, samples, execute, signal)
+  const shapes = reshapes.map(({ output: [output] }) => makeNode('Shape', [output], [shapeOf(output)]))
+  const longer = copyModel(model)
+  longer.graph.node.push(...shapes)
+  const fixed = fixedBatchOf(input)
+  const batches = (fixed === undefined ? BATCHES : [fixed]).map((count) => firstSamples(samples, count))
+  const wanted = [...picked, ...shapes.flatMap(({ output }) => output)]
+  const runs = await runsOf(longer, wanted, await Promise.all(batches), execute, { signal })
+  const targets = new Map(
+    reshapes.map(({ output: [output] }) => [output, followingBatch(runs.map((run) => run[shapeOf(output)]))]),
+  )
   const folded = copyModel(model)
   const { graph } = folded
   const outputs = new Set(graph.output.map(({ name }) => name))
@@ -56,11 +57,9 @@ export async function foldShapes(
     if (isConstant && !outputs.has(name)) settled.set(name, first)
   }
   for (const node of graph.node) {
-    const [output] = node.output
-    if (node.opType !== 'Reshape' || !picked.has(node.input[1]) || settled.has(node.input[1])) continue
-    const target = followingBatch(runs.map((run) => run[shapeOf(output)]))
-    if (!target) continue
-    node.input[1] = `${output}/fold/target`
+    const target = targets.get(node.output[0])
+    if (!target || settled.has(node.input[1])) continue
+    node.input[1] = `${node.output[0]}/fold/target`
     graph.initializer.push(makeTensor(node.input[1], target))
   }
   graph.node = graph.node.filter(({ output }) => !output.some((name) => settled.has(name)))
@@ -83,35 +82,6 @@ function pickedSizes({ graph }: Model): Set<string> {
     else if (isSize(node) && namesInBodies(node).size === 0) picked.add(node.output[0])
   }
   return picked
-}
-
-/** What values, and the shapes of what some nodes give, are in runs of batches of two sizes; of one where that is fixed. */
-async function valuesOf(
-  { picked, reshapes }: { picked: ReadonlySet<string>; reshapes: readonly NodeProto[] },
-  model: Model,
-  samples: Samples,
-  execute: Execute,
-  signal: AbortSignal | undefined,
-): Promise<Record<string, Tensor>[]> {
-  const longer = copyModel(model)
-  const known = new Set(longer.graph.output.map(({ name }) => name))
-  const shapes = reshapes.map(({ output: [output] }) => makeNode('Shape', [output], [shapeOf(output)]))
-  longer.graph.node.push(...shapes)
-  const wanted = [...picked, ...shapes.flatMap(({ output }) => output)].filter((name) => !known.has(name))
-  longer.graph.output.push(...wanted.map(makeUntypedOutput))
-  const [input] = feedsOf(model.graph)
-  const fixed = fixedBatchOf(input)
-  const execution = await execute(writeModel(longer), { signal })
-  try {
-    const runs: Record<string, Tensor>[] = []
-    for (const batch of fixed === undefined ? BATCHES : [fixed]) {
-      const tensor = await samples.batch(Array.from({ length: batch }, (_, i) => i % samples.count))
-      runs.push(await execution.run({ [input.name]: tensor }, { signal }))
-    }
-    return runs
-  } finally {
-    await execution.close()
-  }
 }
 
 const shapeOf = (value: string): string => `${value}/fold/shape`

@@ -31,23 +31,13 @@ export async function observeValues(
   { signal }: CallOptions = {},
 ): Promise<Map<string, Observed>> {
   const input = inputOf(model)
-  const longer = copyModel(model)
-  const { graph } = longer
-  const known = new Set(graph.output.map(({ name }) => name))
-  const computed = graph.node.filter(({ opType }) => opType !== 'Constant').flatMap(({ output }) => output)
-  const values = computed.filter((name) => name !== '' && !known.has(name))
-  graph.output.push(...values.map(makeUntypedOutput))
-  const batch = fixedBatchOf(input) ?? FEW
-  const tensor = await samples.batch(Array.from({ length: batch }, (_, i) => i % samples.count))
+  const computed = model.graph.node.filter(({ opType }) => opType !== 'Constant').flatMap(({ output }) => output)
+  const values = computed.filter((name) => name !== '')
+  const tensor = await firstSamples(samples, fixedBatchOf(input) ?? FEW)
   const observed = new Map([[input.name, observedOf(tensor)]])
   try {
-    const execution = await execute(writeModel(longer), { signal })
-    try {
-      const results = await execution.run({ [input.name]: tensor }, { signal })
-      for (const [name, result] of Object.entries(results)) observed.set(name, observedOf(result))
-    } finally {
-      await execution.close()
-    }
+    const [results] = await runsOf(model, values, [tensor], execute, { signal })
+    for (const [name, result] of Object.entries(results)) observed.set(name, observedOf(result))
   } catch (error) {
     throwIfAborted(signal)
     throw new HardpackError('UNSUPPORTED_MODEL', `The model expected to take the samples, got: ${messageOf(error)}`, {
@@ -56,6 +46,40 @@ export async function observeValues(
     })
   }
   return observed
+}
+
+/** The first samples; from the beginning again where there are fewer. */
+export function firstSamples(samples: Samples, count: number): Promise<Tensor> {
+  return samples.batch(Array.from({ length: count }, (_, i) => i % samples.count))
+}
+
+/**
+ * Runs a model with one input.
+ *
+ * @param values what of it is an output, too
+ * @param batches of samples, one a run
+ * @returns the outputs of each run
+ */
+export async function runsOf(
+  model: Model,
+  values: readonly string[],
+  batches: readonly Tensor[],
+  execute: Execute,
+  { signal }: CallOptions,
+): Promise<Record<string, Tensor>[]> {
+  const longer = copyModel(model)
+  const { graph } = longer
+  const known = new Set(graph.output.map(({ name }) => name))
+  graph.output.push(...values.filter((name) => !known.has(name)).map(makeUntypedOutput))
+  const [input] = feedsOf(graph)
+  const execution = await execute(writeModel(longer), { signal })
+  try {
+    const runs: Record<string, Tensor>[] = []
+    for (const batch of batches) runs.push(await execution.run({ [input.name]: batch }, { signal }))
+    return runs
+  } finally {
+    await execution.close()
+  }
 }
 
 /** The one input that a model has. */

@@ -11,6 +11,7 @@ import { syntheticFor } from '../../../sdk/prune/synthetic/index.ts'
 import { agreement, classesOf, execute } from './accuracy.ts'
 import { CALIBRATION, SEED } from './data.ts'
 import { selectionsOf, type Widths } from './selections.ts'
+import { meanOf } from './unlearning.ts'
 
 export interface AccuracyRow {
   readonly model: string
@@ -47,6 +48,11 @@ export interface Task {
   readonly widths: readonly Widths[]
 }
 
+type Figures = Pick<AccuracyRow, 'accuracy' | 'loss' | 'agreement' | 'known'>
+
+/** What was done to a model, before it is measured. */
+type Pruned = Pick<AccuracyRow, 'removed' | 'reached' | 'by' | 'widths' | 'refit'>
+
 /**
  * Measures one model.
  *
@@ -58,17 +64,38 @@ export async function measureAccuracies(
   removed: readonly number[],
   note: (what: string) => void,
 ): Promise<AccuracyRow[]> {
-  const draws: AccuracyRow[][] = []
-  for (let draw = 0; draw < task.draws; draw++) {
-    draws.push(await measureDraw(task, samples, removed, SEED + draw, note))
-  }
-  // Every draw has the same rows in the same order.
-  return draws[0].map((first, i) => {
-    const mean = (figure: 'accuracy' | 'loss' | 'agreement' | 'known' | 'reached'): number =>
-      draws.reduce((sum, rows) => sum + rows[i][figure], 0) / draws.length
+  const { model, file, test, known } = task
+  const labels = test.labels ?? []
+  const whole = await classesOf(file, test)
+  const base = agreement(whole, labels)
+  const figuresOf = (classes: Int32Array): Figures => {
+    const accuracy = agreement(classes, labels)
     return {
+      accuracy,
+      loss: base - accuracy,
+      agreement: agreement(classes, whole),
+      known: agreement(classes, labels, (i) => i < known),
+    }
+  }
+  const draws: (Pruned & Figures)[][] = []
+  for (let draw = 0; draw < task.draws; draw++) {
+    const rows: (Pruned & Figures)[] = []
+    for await (const [row, narrow] of prunedFiles(task, samples, removed, SEED + draw)) {
+      const figures = figuresOf(await classesOf(narrow, test))
+      rows.push({ ...row, ...figures })
+      note(
+        `${model}, ${samples}, draw ${draw}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${figures.accuracy.toFixed(2)} %`,
+      )
+    }
+    draws.push(rows)
+  }
+  const about = { model, samples, draws: task.draws }
+  // Every draw has the same rows in the same order.
+  const means = draws[0].map((first, i): AccuracyRow => {
+    const mean = (figure: keyof Figures | 'reached'): number => meanOf(draws, (rows) => rows[i][figure]) as number
+    return {
+      ...about,
       ...first,
-      draws: draws.length,
       reached: mean('reached'),
       accuracy: mean('accuracy'),
       loss: mean('loss'),
@@ -76,44 +103,26 @@ export async function measureAccuracies(
       known: mean('known'),
     }
   })
+  const nothing = { removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false } as const
+  return [{ ...about, ...nothing, ...figuresOf(whole) }, ...means]
 }
 
-async function measureDraw(
+/** A model, pruned to each budget by hardpack and by others, with samples of one draw. */
+async function* prunedFiles(
   task: Task,
   samples: 'real' | 'synthetic',
   removed: readonly number[],
   seed: number,
-  note: (what: string) => void,
-): Promise<AccuracyRow[]> {
+): AsyncGenerator<[Pruned, Uint8Array]> {
   const model = readModel(task.file)
-  const { test, preprocess } = task
-  const labels = test.labels ?? []
-  const whole = await classesOf(task.file, test)
-  const accuracyOf = (classes: Int32Array) => ({
-    accuracy: agreement(classes, labels),
-    known: agreement(classes, labels, (i) => i < task.known),
-    agreement: agreement(classes, whole),
-  })
-  const base = accuracyOf(whole)
   const [input] = signatureOf(task.file).inputs
+  const { preprocess } = task
   const set =
     samples === 'real'
       ? task.calibrate(seed)
       : await syntheticFor(model, input, execute, { count: CALIBRATION, preprocess, seed })
   const held = await heldSamples(set, input, { limit: CALIBRATION, seed })
   const options = { synthetic: samples === 'synthetic', seed }
-  const about = { model: task.model, samples, draws: 1 }
-  const rows: AccuracyRow[] = [
-    { ...about, removed: 0, reached: 0, by: 'nothing', widths: 'own', refit: false, ...base, loss: 0 },
-  ]
-  const add = async (file: Uint8Array, row: Pick<AccuracyRow, 'removed' | 'reached' | 'by' | 'widths' | 'refit'>) => {
-    const figures = accuracyOf(await classesOf(file, test))
-    const { accuracy } = figures
-    rows.push({ ...about, ...row, ...figures, loss: base.accuracy - accuracy })
-    note(
-      `${task.model}, ${samples}, draw ${seed}, −${row.removed} %: ${row.by}, ${row.widths}, ${row.refit}: ${accuracy.toFixed(2)} %`,
-    )
-  }
   const prepared = await preparePruning(model, held, execute, options)
   const kept = new Map<number, Kept>()
   const budget = (percent: number) => ({ kind: 'flops', remain: 1 - percent / 100 }) as const
@@ -121,18 +130,17 @@ async function measureDraw(
     const result = await prepared.to(budget(percent))
     kept.set(percent, result.kept)
     const reached = 100 * (1 - result.report.budget.reached)
-    await add(writeModel(result.model), { removed: percent, reached, by: 'hardpack', widths: 'own', refit: true })
+    yield [{ removed: percent, reached, by: 'hardpack', widths: 'own', refit: true }, writeModel(result.model)]
   }
   const paper = await preparePruning(model, held, execute, { ...options, method: 'paper' })
   for (const percent of removed) {
     const result = await paper.to(budget(percent))
     const reached = 100 * (1 - result.report.budget.reached)
-    await add(writeModel(result.model), { removed: percent, reached, by: 'paper', widths: 'own', refit: false })
+    yield [{ removed: percent, reached, by: 'paper', widths: 'own', refit: false }, writeModel(result.model)]
     const ours = kept.get(percent) ?? new Map()
     for await (const other of selectionsOf(prepared, { ...budget(percent), ours, widths: task.widths, seed })) {
       const { selection: by, widths, refit, file } = other
-      await add(file, { removed: percent, reached: 100 * (1 - other.left), by, widths, refit })
+      yield [{ removed: percent, reached: 100 * (1 - other.left), by, widths, refit }, file]
     }
   }
-  return rows
 }
