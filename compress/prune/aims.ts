@@ -5,7 +5,8 @@
  */
 
 import { onnxOf } from '../../sdk/core/index.ts'
-import { indexGraph, type Model, makeNode, type NodeProto } from '../../sdk/onnx/index.ts'
+import { type Model, makeNode } from '../../sdk/onnx/index.ts'
+import { type Ending, endingOf } from './ending.ts'
 import type { PrunableLayer } from './layers.ts'
 import type { Aim } from './statistics.ts'
 import type { Analysis, Contraction } from './types.ts'
@@ -22,60 +23,29 @@ export interface BothNets {
   readonly second: (name: string) => string
 }
 
-/** Where the outputs of a layer end up. */
-export interface Ending {
-  /** The layer's output, behind its bias. */
-  readonly end: string
-  /** Whether a node of its own adds the bias. */
-  readonly addsBias: boolean
-  /** The residual sum that it goes into, and the other branch. */
-  readonly residual?: { readonly sum: string; readonly other: string }
-  /** What only reads the end, or the sum. */
-  readonly next?: NodeProto
-}
-
-/** Follows a layer to its bias and, where it ends in one, to its residual add. */
-export function endingOf({ model, observed }: Pick<Analysis, 'model' | 'observed'>, contraction: Contraction): Ending {
-  const { consumers } = indexGraph(model.graph)
-  const outputs = new Set(model.graph.output.map(({ name }) => name))
-  const onlyReader = (value: string) => {
-    const readers = consumers.get(value) ?? []
-    return readers.length === 1 && !outputs.has(value) ? readers[0] : undefined
-  }
-  const behind = onlyReader(contraction.output)
-  const addsBias = behind?.opType === 'Add' && contraction.bias !== undefined && behind.input.includes(contraction.bias)
-  const end = addsBias ? behind.output[0] : contraction.output
-  const next = onlyReader(end)
-  const other = next?.opType === 'Add' ? next.input.find((name) => name !== end) : undefined
-  const alike = next && same(observed.get(next.output[0])?.shape, observed.get(contraction.output)?.shape)
-  if (!alike || other === undefined) return { end, addsBias, next }
-  const [sum] = next.output
-  return { end, addsBias, residual: { sum, other }, next: onlyReader(sum) }
+/** What has not settled yet, and which sums layers aim at in place of their own, for branches behind those are gone. */
+export interface Surroundings {
+  readonly waiting: ReadonlySet<string>
+  readonly sums: ReadonlyMap<string, string>
 }
 
 /**
  * What a layer should give; may append nodes to the graph of both nets.
  *
- * @param waiting values that are yet to change
  */
-export function aimOf(
-  analysis: Analysis,
-  layer: PrunableLayer,
-  both: BothNets,
-  waiting: ReadonlySet<string>,
-): LayerAim {
+export function aimOf(analysis: Analysis, layer: PrunableLayer, both: BothNets, surroundings: Surroundings): LayerAim {
   const { contraction, layout } = layer
   const input = both.second(contraction.input)
   // A transposed convolution is fitted by what it reads: what it gives overlaps.
   if (layout.rowsOfOutput > 1) return { layer, contraction, input, target: contraction.input, biased: true }
   const { end, addsBias, residual } = endingOf(analysis, contraction)
-  const lacking = changedResidual(residual, both, waiting)
-  const target = lacking
-    ? append(both, contraction, 'Sub', [lacking.sum, both.second(lacking.other)])
-    : addsBias
-      ? end
-      : contraction.output
-  return { layer, contraction, input, target, biased: contraction.op !== 'MatMul' || addsBias || lacking !== undefined }
+  const further = surroundings.sums.get(contraction.output)
+  const other = otherBranch(residual, both, surroundings, further !== undefined)
+  const target = other
+    ? append(both, contraction, 'Sub', [further ?? other.sum, other.now])
+    : (further ?? (addsBias ? end : contraction.output))
+  const biased = contraction.op !== 'MatMul' || addsBias || (other ?? further) !== undefined
+  return { layer, contraction, input, target, biased }
 }
 
 /**
@@ -87,28 +57,42 @@ export function rectifiedAimOf(
   analysis: Analysis,
   layer: PrunableLayer,
   both: BothNets,
-  waiting: ReadonlySet<string>,
+  surroundings: Surroundings,
 ): LayerAim | undefined {
   const { contraction, layout } = layer
   if (layout.rowsOfOutput > 1) return undefined
   const { end, addsBias, residual, next } = endingOf(analysis, contraction)
-  const lacking = changedResidual(residual, both, waiting)
-  const whole = lacking?.sum ?? end
+  const further = surroundings.sums.get(contraction.output)
+  const other = otherBranch(residual, both, surroundings, further !== undefined)
+  const whole = other?.sum ?? end
+  const aim = further ?? whole
   const isRectified = next?.opType === 'Relu' && next.input[0] === whole && both.second(whole) !== whole
   if (!isRectified) return undefined
   const now = both.second(whole)
   const negative = append(both, contraction, 'Sub', [now, append(both, contraction, 'Relu', [now])])
-  const positive = append(both, contraction, 'Relu', [whole])
+  const positive = append(both, contraction, 'Relu', [aim])
   const mask = append(both, contraction, 'Cast', [positive], { to: onnxOf('bool') })
-  const wanted = append(both, contraction, 'Where', [mask, whole, negative])
-  const target = lacking ? append(both, contraction, 'Sub', [wanted, both.second(lacking.other)]) : wanted
-  const biased = contraction.op !== 'MatMul' || addsBias || lacking !== undefined
+  const wanted = append(both, contraction, 'Where', [mask, aim, negative])
+  const target = other ? append(both, contraction, 'Sub', [wanted, other.now]) : wanted
+  const biased = contraction.op !== 'MatMul' || addsBias || (other ?? further) !== undefined
   return { layer, contraction, input: both.second(contraction.input), target, biased }
 }
 
-/** A residual sum whose other branch has settled, and is another than the original's. */
-function changedResidual(residual: Ending['residual'], { second }: BothNets, waiting: ReadonlySet<string>) {
-  return residual && !waiting.has(residual.other) && second(residual.other) !== residual.other ? residual : undefined
+/**
+ * A residual sum, and what its other branch gives, if that has settled and is another than the original's.
+ *
+ * @param always also else: then what it gives in the original
+ */
+function otherBranch(
+  residual: Ending['residual'],
+  { second }: BothNets,
+  { waiting }: Surroundings,
+  always: boolean,
+): { sum: string; now: string } | undefined {
+  if (!residual) return undefined
+  const { sum, other } = residual
+  const now = waiting.has(other) ? other : second(other)
+  return always || now !== other ? { sum, now } : undefined
 }
 
 function append(
@@ -122,6 +106,3 @@ function append(
   graph.node.push(makeNode(op, inputs, [name], attributes))
   return name
 }
-
-const same = (a: readonly number[] = [], b: readonly number[] = []): boolean =>
-  a.length === b.length && a.every((size, i) => size === b[i])

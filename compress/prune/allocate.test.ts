@@ -9,6 +9,7 @@ const groupOf = (name: string, units: number, width = 1): Group => ({ name, unit
 function sensitivity(name: string, units: number, distances: readonly [number, number][]): Sensitivity {
   return {
     group: groupOf(name, units),
+    grid: gridOf({ units, width: 1 }, 8),
     order: Array.from({ length: units - 1 }, (_, i) => units - 1 - i),
     points: [{ units, distance: 0 }, ...distances.map(([left, distance]) => ({ units: left, distance }))],
   }
@@ -53,7 +54,6 @@ test('a curve goes through its points, by factors between them, and never falls'
       [16, 0.2],
       [8, 1],
     ]),
-    8,
   )
   assert.deepEqual(curve, [
     { units: 40, distance: 0 },
@@ -67,7 +67,6 @@ test('a curve goes through its points, by factors between them, and never falls'
       [24, 1],
       [8, 4],
     ]),
-    8,
   ).map(({ distance }) => distance)
   assert.deepEqual(distances, [0, 0.25, 1, 2, 4])
 })
@@ -77,11 +76,11 @@ test('units go in their order', () => {
 })
 
 test('every budget is met, and the sum of distances is near the least of all allocations that meet it', () => {
-  const [a, b, c] = NET.map((one) => curveOf(one, 8))
+  const [a, b, c] = NET.map((one) => curveOf(one))
   const whole = costOf(new Map())
   for (let share = 0.3; share < 1; share += 0.05) {
     const target = share * whole
-    const path = allocate(NET, { target, costOf, align: 8 })
+    const path = allocate(NET, { target, costOf })
     const last = path[path.length - 1]
     assert.equal(last.cost, costOf(last.kept))
     assert.ok(last.cost <= target)
@@ -100,7 +99,7 @@ test('every budget is met, and the sum of distances is near the least of all all
 })
 
 test('a budget that nothing meets is one sentence', () => {
-  assert.throws(() => allocate(NET, { target: 10, costOf, align: 8 }), {
+  assert.throws(() => allocate(NET, { target: 10, costOf }), {
     code: 'INVALID_ARGUMENT',
     message:
       /^Pruning expected a budget that the model can meet, at least \d+\.\d % of it, got 0\.\d %\. Ask for a larger share\.$/,
@@ -108,7 +107,7 @@ test('a budget that nothing meets is one sentence', () => {
 })
 
 test('a cost that the whole model meets already needs no step', () => {
-  assert.deepEqual(allocate(NET, { target: 1e9, costOf, align: 8 }), [])
+  assert.deepEqual(allocate(NET, { target: 1e9, costOf }), [])
 })
 
 test('what the last step saved too much is given back where it helps most', () => {
@@ -116,6 +115,6 @@ test('what the last step saved too much is given back where it helps most', () =
   const three = [sensitivity('a', 16, [[8, 0.01]]), sensitivity('b', 16, [[8, 0.02]]), sensitivity('c', 16, [[8, 1]])]
   const price = (kept: Kept): number =>
     100 - (kept.has('a') ? 5 : 0) - (kept.has('b') ? 5 : 0) - (kept.has('c') ? 60 : 0)
-  const path = allocate(three, { target: 39, costOf: price, align: 8 })
+  const path = allocate(three, { target: 39, costOf: price })
   assert.deepEqual([...path[path.length - 1].kept.keys()], ['a', 'c'])
 })

@@ -5,14 +5,13 @@
  */
 
 import { HardpackError } from '../../sdk/core/index.ts'
-import { gridOf, type Sensitivity } from './sensitivity.ts'
+import type { Sensitivity } from './sensitivity.ts'
 import type { Kept } from './types.ts'
 
 export interface AllocateOptions {
   /** What the model may cost, in the unit of `costOf`. */
   readonly target: number
   readonly costOf: (kept: Kept) => number
-  readonly align: number
 }
 
 /** Where an allocation has come to. */
@@ -34,13 +33,13 @@ interface Choice {
  * The distance at each number of units of the grid, never falling as units go. Distances grow by a factor from point to point,
  * so logarithms of them are joined by straight lines; from nothing removed to the first point, by a parabola.
  */
-export function curveOf({ group, points }: Sensitivity, align: number): { units: number; distance: number }[] {
+export function curveOf({ group, grid, points }: Sensitivity): { units: number; distance: number }[] {
   let most = 0
   const rising = points.map(({ units, distance }) => {
     most = Math.max(most, distance)
     return { units, distance: most }
   })
-  return [group.units, ...gridOf(group, align)].map((units) => {
+  return [group.units, ...grid].map((units) => {
     const [a, b] = [
       rising.findLast((point) => point.units >= units) ?? rising[0],
       rising.find((point) => point.units <= units),
@@ -74,13 +73,8 @@ function keptOf(choices: readonly Choice[], changed?: Choice, at = 0): Kept {
  * @returns each meets a tighter budget than the one before; the last meets `target`
  * @throws HardpackError `INVALID_ARGUMENT` for a budget that the model cannot be made to meet.
  */
-export function allocate(
-  sensitivities: readonly Sensitivity[],
-  { target, costOf, align }: AllocateOptions,
-): Allocation[] {
-  const choices = sensitivities.map(
-    (sensitivity): Choice => ({ sensitivity, grid: curveOf(sensitivity, align), at: 0 }),
-  )
+export function allocate(sensitivities: readonly Sensitivity[], { target, costOf }: AllocateOptions): Allocation[] {
+  const choices = sensitivities.map((sensitivity): Choice => ({ sensitivity, grid: curveOf(sensitivity), at: 0 }))
   const distanceOf = (): number => choices.reduce((sum, { grid, at }) => sum + grid[at].distance, 0)
   let cost = costOf(new Map())
   const whole = cost
@@ -105,7 +99,7 @@ export function allocate(
 
 /**
  * What the net costs with a choice at another place of its grid. Layers cost a product of two numbers of units, so that the cost of the
- * net is a polynomial of degree two in each: three of its values say the others.
+ * net is a polynomial of degree two in each: three of its values say the others. Of a branch that goes as a whole more goes than its units.
  */
 function costsOf(
   choices: readonly Choice[],
@@ -114,11 +108,14 @@ function costsOf(
   costOf: (kept: Kept) => number,
 ): (at: number) => number {
   const { grid, at: first } = choice
-  const last = grid.length - 1
+  const none = grid.at(-1)?.units === 0 ? grid.length - 1 : undefined
+  const last = grid.length - (none === undefined ? 1 : 2)
   const middle = Math.ceil((first + last) / 2)
   const known = new Map([[first, cost]])
   for (const at of [middle, last]) if (!known.has(at)) known.set(at, costOf(keptOf(choices, choice, at)))
+  const withoutBranch = none === undefined ? cost : costOf(keptOf(choices, choice, none))
   return (at) => {
+    if (at === none) return withoutBranch
     let value = 0
     for (const [i, own] of known) {
       let weight = own

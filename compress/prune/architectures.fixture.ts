@@ -11,6 +11,8 @@ export interface Architecture {
   readonly opset?: number
   /** Units of each group, in the order of the graph. */
   readonly units: readonly number[]
+  /** Which groups are residual branches that can go as a whole. */
+  readonly branches?: readonly number[]
   /** Operators that freeze channels; outputs aside. */
   readonly frozen?: readonly string[]
 }
@@ -32,6 +34,15 @@ const residual = (net: Net): Model => {
   const shortcut = net.node('Pad', [net.slice(x, 1, 0, 8), net.ints([0, 4, 0, 0, 0, 4, 0, 0])])
   x = net.relu(net.add(shortcut, net.conv(net.convRelu(x, 8, 10), 10, 16)))
   return net.model(net.head(x, 16))
+}
+
+const bottlenecks = (net: Net): Model => {
+  let x = net.convRelu(net.input, 3, 8)
+  for (let block = 0; block < 2; block++) {
+    const narrow = net.convRelu(net.convRelu(x, 8, 5, 1), 5, 6)
+    x = net.relu(net.add(net.conv(narrow, 6, 8, 1), x))
+  }
+  return net.model(net.head(x, 8))
 }
 
 const denseNet = (net: Net): Model => {
@@ -328,16 +339,44 @@ const rearranged = (net: Net): Model => {
 
 export const ARCHITECTURES: readonly Architecture[] = [
   { name: 'chain', shape: PICTURE, build: chain, units: [12, 16, 10] },
-  { name: 'residual adds, with a padded shortcut', shape: PICTURE, build: residual, units: [8, 12, 10, 8] },
+  {
+    name: 'residual adds, with a padded shortcut',
+    shape: PICTURE,
+    build: residual,
+    units: [8, 12, 10, 8],
+    branches: [1, 2],
+  },
+  { name: 'bottlenecks', shape: PICTURE, build: bottlenecks, units: [8, 5, 6, 5, 6], branches: [2, 4] },
   { name: 'DenseNet', shape: PICTURE, build: denseNet, units: [8, 12, 6, 12, 6, 12, 6, 14] },
   { name: 'ShuffleNet V2', shape: PICTURE, build: shuffleNet2, units: [4, 4, 8, 8, 4, 4, 8, 8, 20] },
   { name: 'ShuffleNet', shape: PICTURE, build: shuffleNet1, units: [8], frozen: ['Conv'] },
   { name: 'Inception', shape: PICTURE, build: inception, units: [10, 6, 8, 12, 4, 6, 8, 4, 16] },
   { name: 'U-Net', shape: PICTURE, build: uNet, units: [8, 12, 16, 12, 10, 8] },
   { name: 'YOLO', shape: PICTURE, build: yolo, units: [8, 8, 8, 8, 16, 8, 16, 12] },
-  { name: 'ViT, fused qkv', shape: PICTURE, build: fusedViT, units: [4, 32, 4, 32], frozen: ['LayerNormalization'] },
-  { name: 'ViT, split qkv', shape: PICTURE, build: splitViT, units: [4, 32], frozen: ['LayerNormalization'] },
-  { name: 'ViT, separate qkv', shape: PICTURE, build: separateViT, units: [4, 32], frozen: ['LayerNormalization'] },
+  {
+    name: 'ViT, fused qkv',
+    shape: PICTURE,
+    build: fusedViT,
+    units: [4, 32, 4, 32],
+    branches: [0, 1, 2, 3],
+    frozen: ['LayerNormalization'],
+  },
+  {
+    name: 'ViT, split qkv',
+    shape: PICTURE,
+    build: splitViT,
+    units: [4, 32],
+    branches: [0, 1],
+    frozen: ['LayerNormalization'],
+  },
+  {
+    name: 'ViT, separate qkv',
+    shape: PICTURE,
+    build: separateViT,
+    units: [4, 32],
+    branches: [0, 1],
+    frozen: ['LayerNormalization'],
+  },
   {
     name: 'attention, heads among samples',
     shape: PICTURE,
@@ -345,13 +384,20 @@ export const ARCHITECTURES: readonly Architecture[] = [
     units: [4],
     frozen: ['LayerNormalization'],
   },
-  { name: 'Swin', shape: PICTURE, build: swin, units: [4, 32, 10], frozen: ['LayerNormalization'] },
-  { name: 'squeeze-excite', shape: PICTURE, build: squeezeExcite, units: [12, 20, 6] },
-  { name: 'grouped convolution, many groups', shape: PICTURE, build: groupedWide, units: [16, 8] },
+  { name: 'Swin', shape: PICTURE, build: swin, units: [4, 32, 10], branches: [1], frozen: ['LayerNormalization'] },
+  { name: 'squeeze-excite', shape: PICTURE, build: squeezeExcite, units: [12, 20, 6], branches: [1] },
+  { name: 'grouped convolution, many groups', shape: PICTURE, build: groupedWide, units: [16, 8], branches: [1] },
   { name: 'grouped convolution, large groups', shape: PICTURE, build: groupedDeep, units: [10, 20] },
   { name: 'grouped transposed convolution', shape: PICTURE, build: groupedUp, units: [4, 5, 4] },
   { name: 'channels last', shape: [8, 8, 3], build: channelsLast, units: [12, 16, 10] },
-  { name: 'decomposed LayerNorm', shape: PICTURE, build: decomposed, units: [32], frozen: ['ReduceMean'] },
+  {
+    name: 'decomposed LayerNorm',
+    shape: PICTURE,
+    build: decomposed,
+    units: [32],
+    branches: [0],
+    frozen: ['ReduceMean'],
+  },
   { name: 'ConvNeXt', shape: PICTURE, build: convNeXt, units: [32], frozen: ['LayerNormalization'] },
   { name: 'GroupNorm', shape: PICTURE, build: groupNorm, units: [6, 10] },
   { name: 'rearranged channels', shape: PICTURE, build: rearranged, units: [6, 5, 5, 6, 8], opset: 13 },

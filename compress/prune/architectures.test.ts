@@ -61,12 +61,15 @@ for (const architecture of [...ARCHITECTURES, ...OPSETS]) {
       assert.ok(errorBetween(tensor, original[name]) < 1e-6, 'nothing removed')
     }
     // Most units, twice; then one of each group, which may leave no axis empty.
-    for (const [seed, share] of [
+    const random = [
       [1, 0.7],
       [2, 0.7],
       [3, 0],
-    ]) {
-      const kept = randomKept(analysis, seed, share)
+    ].map(([seed, share]) => randomKept(analysis, seed, share))
+    // Each residual branch as a whole, alone and with the others.
+    const branches = [...analysis.branches.keys()].map((name) => new Map([[name, []]]))
+    const all = new Map([...random[0], ...branches.flatMap((kept) => [...kept])])
+    for (const kept of [...random, ...branches, all]) {
       const cut = slice(analysis, kept)
       const [narrow, masked] = [await outputs(cut), await outputs(mask(analysis, kept))]
       for (const name of Object.keys(original)) {
@@ -78,6 +81,8 @@ for (const architecture of [...ARCHITECTURES, ...OPSETS]) {
       const cost = costOf(analysis, kept)
       assert.deepEqual({ ...cost, macs: Math.round(cost.macs) }, await countedCost(cut, samples))
     }
+    const whole = analysis.groups.flatMap(({ name }, i) => (analysis.branches.has(name) ? [i] : []))
+    assert.deepEqual(whole, architecture.branches ?? [])
     assert.deepEqual(
       [analysis.groups.map(({ units }) => units), [...new Set(analysis.frozen.map(({ op }) => op))].sort()],
       [architecture.units, [...(architecture.frozen ?? []), 'Output'].sort()],

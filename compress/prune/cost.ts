@@ -28,6 +28,8 @@ interface Staying {
 interface Term {
   readonly factor: number
   readonly sizes: readonly Size[]
+  /** Groups that it goes with, wherever nothing of one stays. */
+  readonly branches: readonly number[]
 }
 
 interface Terms {
@@ -79,7 +81,8 @@ function stayingOf(analysis: Analysis, kept: Kept): Staying {
   return { units, groups }
 }
 
-function productOf({ factor, sizes }: Term, stays: Staying): number {
+function productOf({ factor, sizes, branches }: Term, stays: Staying): number {
+  if (branches.some((group) => stays.groups[group] === 0)) return 0
   let product = factor
   for (const { always, groups, units } of sizes) {
     let size = always
@@ -94,13 +97,16 @@ function termsOf(analysis: Analysis): Terms {
   const known = made.get(analysis.structure)
   if (known) return known
   const { structure } = analysis
-  const macs = new Map(structure.work.map(({ output, sizes }) => [output, termOf(analysis, sizes, structure.batch)]))
+  const macs = new Map(
+    structure.work.map(({ output, sizes }) => [output, termOf(analysis, output, sizes, structure.batch)]),
+  )
   const terms = { macs, parameters: parametersOf(analysis) }
   made.set(structure, terms)
   return terms
 }
 
-function termOf(analysis: Analysis, sizes: readonly (number | Int32Array)[], batch: number): Term {
+/** @param name the value or constant that it is the cost of */
+function termOf(analysis: Analysis, name: string, sizes: readonly (number | Int32Array)[], batch: number): Term {
   let factor = 1 / batch
   const variable: Size[] = []
   for (const size of sizes) {
@@ -111,7 +117,10 @@ function termOf(analysis: Analysis, sizes: readonly (number | Int32Array)[], bat
       else variable.push(counted)
     }
   }
-  return { factor, sizes: variable }
+  const branches = analysis.groups.flatMap((group, i) =>
+    analysis.branches.get(group.name)?.unread.has(name) ? [i] : [],
+  )
+  return { factor, sizes: variable, branches }
 }
 
 function sizeOf({ groups, structure }: Analysis, axis: Int32Array): Size {
@@ -149,6 +158,7 @@ function parametersOf(analysis: Analysis): Term[] {
     return [
       termOf(
         analysis,
+        tensor.name,
         tensor.dims.map((size, i) => axes[i] ?? Number(size)),
         1,
       ),

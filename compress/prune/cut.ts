@@ -10,6 +10,7 @@ import {
   payloadOf,
   type TensorProto,
 } from '../../sdk/onnx/index.ts'
+import { goneGroups, withInner } from './branches.ts'
 import type { Axis } from './groups/atoms.ts'
 import type { Cut } from './groups/structure.ts'
 import { copyModel, integerTensor } from './groups/unshare.ts'
@@ -21,18 +22,21 @@ import type { Analysis, Kept, Observed } from './types.ts'
  * @throws HardpackError `INVALID_ARGUMENT` for a group that the analysis does not have, a unit that the group does not have, or
  *   a group of which nothing would stay.
  */
-export function stayingUnits({ groups }: Analysis, kept: Kept): Uint8Array {
+export function stayingUnits(analysis: Analysis, given: Kept): Uint8Array {
+  const { groups } = analysis
+  const gone = goneGroups(analysis, given)
+  const kept = withInner(analysis, given)
   const stays = new Uint8Array(groups.reduce((sum, { units }) => sum + units, 0)).fill(1)
   let [start, known] = [0, 0]
   for (const { name, units } of groups) {
     const own = kept.get(name)
     if (own) {
       const wrong = own.find((unit) => !(Number.isInteger(unit) && unit >= 0 && unit < units))
-      if (wrong !== undefined || own.length === 0) {
+      if (wrong !== undefined || (own.length === 0 && !gone.includes(name))) {
         throw new HardpackError(
           'INVALID_ARGUMENT',
           `Group "${name}" expected one or more units from 0 to ${units - 1}, got ${wrong ?? 'none'}.`,
-          { hint: 'Keep at least one unit of each group.' },
+          { hint: 'Keep at least one unit of each group that is no residual branch.' },
         )
       }
       known++

@@ -36,7 +36,7 @@ function keptAbove({ units, scores, order, grid }: Ranked, threshold: number): n
 export function allocateByFidelity(
   net: Net,
   kinds: readonly Kind[],
-  { target, costOf, align }: AllocateOptions,
+  { target, costOf, align }: AllocateOptions & { readonly align: number },
 ): Allocation[] {
   const ranked = kinds.map(({ group }): Ranked => {
     const scores = unitScores(

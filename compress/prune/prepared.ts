@@ -8,6 +8,7 @@ import type { Model } from '../../sdk/onnx/index.ts'
 import { type Allocation, allocate } from './allocate.ts'
 import { analysed } from './analysed.ts'
 import { reestimated } from './batch-norm.ts'
+import { withInner } from './branches.ts'
 import { type Budget, budgetCost, checkBudget } from './budget.ts'
 import { costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
@@ -126,8 +127,9 @@ export async function preparePruning(
   let sensitivities: Promise<Sensitivity[]> | undefined
   const prepareMs = performance.now() - started
 
-  const finish = async (kept: Kept, fitted = refit): Promise<FinishedNet> => {
+  const finish = async (given: Kept, fitted = refit): Promise<FinishedNet> => {
     throwIfAborted(signal)
+    const kept = withInner(analysis, given)
     const { values, fidelity } = await refittedNet(net, kept, { ...options, refit: fitted })
     const sliced = slice({ ...analysis, model: withInitializers(analysis.model, values) }, kept)
     const narrow = await foldShapes(sliced, samples, execute, { signal })
@@ -194,7 +196,10 @@ async function sensitivitiesOf(
   // Tries first, samples from what they leave.
   const affordable = (samplesOfTry: number): number => SENSITIVITY_MACS / (groups.length * samplesOfTry * macs)
   const levels = within(LEVELS, affordable(JUDGED[1] / 4))
-  const tries = groups.reduce((sum, group) => sum + thinnedGrid(gridOf(group, align), levels).length, 0)
+  const tries = groups.reduce(
+    (sum, group) => sum + thinnedGrid(gridOf(group, align, analysis.branches.has(group.name)), levels).length,
+    0,
+  )
   const indices = shuffled(samples.count, seed).slice(0, within(JUDGED, SENSITIVITY_MACS / (tries * macs)))
   const judge = await judgeOf(analysis.model, samples, indices, execute, { signal })
   const sensitivities: Sensitivity[] = []

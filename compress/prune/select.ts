@@ -156,7 +156,7 @@ class Elimination {
 export function* removals(systems: readonly System[], units: number, order?: readonly number[]): Generator<Removal> {
   const eliminations = systems.map((system) => new Elimination(system))
   const left = new Set(Array.from({ length: units }, (_, i) => i))
-  for (let step = 0; step < units - 1; step++) {
+  for (let step = 0; step < units; step++) {
     const losses = new Float64Array(units)
     if (!order) for (const elimination of eliminations) elimination.addLosses(left, losses)
     const unit = order?.[step] ?? [...left].reduce((least, other) => (losses[other] < losses[least] ? other : least))

@@ -16,7 +16,9 @@ import { withInitializers } from './weights.ts'
 
 export interface Sensitivity {
   readonly group: Group
-  /** Units in the order of their removal; the last is never removed. */
+  /** Numbers of units that may be left, fewer than all, descending. */
+  readonly grid: readonly number[]
+  /** Units in the order of their removal. */
   readonly order: readonly number[]
   /** How far the net goes from the original when so many units are left: descending units, beginning with all at 0. */
   readonly points: readonly { readonly units: number; readonly distance: number }[]
@@ -29,15 +31,16 @@ export const unitsOfStep = ({ width }: Pick<Group, 'width'>, align: number): num
 /**
  * Numbers of units that may be left of a group: multiples of what makes `align` channels, fewer than all, descending.
  *
+ * @param isBranch whether none may be left
  * @example
  * gridOf({ units: 20, width: 1 }, 8) // [16, 8]
  */
-export function gridOf(group: Pick<Group, 'units' | 'width'>, align: number): number[] {
+export function gridOf(group: Pick<Group, 'units' | 'width'>, align: number, isBranch = false): number[] {
   const { units } = group
   const step = unitsOfStep(group, align)
   const grid: number[] = []
   for (let left = Math.ceil(units / step - 1) * step; left >= step; left -= step) grid.push(left)
-  return grid
+  return isBranch ? [...grid, 0] : grid
 }
 
 /** Some of a grid, evenly spread, with its ends. */
@@ -93,11 +96,12 @@ export async function sensitivityOf(
   judge: Judge,
   { align, levels: most, refit, order: given, frontier, signal }: SensitivityOptions,
 ): Promise<Sensitivity> {
-  const levels = new Set(thinnedGrid(gridOf(group, align), most))
+  const grid = gridOf(group, align, analysis.branches.has(group.name))
+  const levels = new Set(thinnedGrid(grid, most))
   const least = Math.min(...levels)
   const order: number[] = []
   const points = [{ units: group.units, distance: 0 }]
-  if (levels.size === 0) return { group, order, points }
+  if (levels.size === 0) return { group, grid, order, points }
   const readers = systemsOf(group, layers, statistics)
   const all = readers.flatMap(({ systems }) => systems)
   for (const { kept, weights, unit } of removals(all, group.units, given)) {
@@ -116,7 +120,7 @@ export async function sensitivityOf(
     }
     if (kept.length === least) break
   }
-  return { group, order, points }
+  return { group, grid, order, points }
 }
 
 function fitted(

@@ -111,15 +111,15 @@ test('refusals: a group that is not there, a unit that is not, nothing left', as
     ],
     [
       new Map([[first, []]]),
-      `Group "${first}" expected one or more units from 0 to 3, got none. Keep at least one unit of each group.`,
+      `Group "${first}" expected one or more units from 0 to 3, got none. Keep at least one unit of each group that is no residual branch.`,
     ],
     [
       new Map([[first, [0, 4]]]),
-      `Group "${first}" expected one or more units from 0 to 3, got 4. Keep at least one unit of each group.`,
+      `Group "${first}" expected one or more units from 0 to 3, got 4. Keep at least one unit of each group that is no residual branch.`,
     ],
     [
       new Map([[first, [0.5]]]),
-      `Group "${first}" expected one or more units from 0 to 3, got 0.5. Keep at least one unit of each group.`,
+      `Group "${first}" expected one or more units from 0 to 3, got 0.5. Keep at least one unit of each group that is no residual branch.`,
     ],
   ] as const) {
     for (const call of [slice, mask, costOf]) {

@@ -1,6 +1,7 @@
 /** The narrower model: what is removed is cut out of every weight, and shapes, splits and group counts follow. */
 
 import type { Model } from '../../sdk/onnx/index.ts'
+import { removeBranches } from './branches.ts'
 import { likenessOf, ModelCut, stayingUnits } from './cut.ts'
 import { removeUnread } from './groups/unread.ts'
 import type { Analysis, Kept } from './types.ts'
@@ -9,8 +10,8 @@ import type { Analysis, Kept } from './types.ts'
  * A model without the units that are not kept. Weights and biases of contractions keep the names that `analysis.contractions` says;
  * copies of another constant that are always cut alike are one again.
  *
- * @throws HardpackError `INVALID_ARGUMENT` for groups or units that the analysis does not have, or when nothing of a group
- *   would stay.
+ * @throws HardpackError `INVALID_ARGUMENT` for groups or units that the analysis does not have, or when nothing would
+ *   stay of a group that is no residual branch.
  * @example
  * slice(analysis, new Map([[analysis.groups[0].name, [0, 1, 2, 3]]])) // the first layer has four channels
  */
@@ -20,6 +21,7 @@ export function slice(analysis: Analysis, kept: Kept): Model {
   const { axes, edits } = analysis.structure
   graph.initializer = graph.initializer.map((tensor) => cut.cutTensor(tensor))
   for (const edit of edits) edit(cut)
+  removeBranches(analysis, kept, cut.model)
   graph.valueInfo = graph.valueInfo.filter(({ name }) => !cut.changed(...(axes.get(name) ?? [])))
   share(analysis, cut.model)
   removeUnread(cut.model)

@@ -75,6 +75,16 @@ export interface Group {
   readonly readers: readonly Places[]
 }
 
+/** A residual branch that goes when nothing of a group stays. */
+export interface Branch {
+  /** The layers that end it: what is left of them is their bias. */
+  readonly ends: readonly Contraction[]
+  /** Values and constants that nobody needs any more then. */
+  readonly unread: ReadonlySet<string>
+  /** Groups that lie in it, by name. */
+  readonly inner: readonly string[]
+}
+
 /** Channels that must stay, because of a node that is not understood. */
 export interface Frozen {
   readonly op: string
@@ -93,6 +103,8 @@ export interface Analysis {
   readonly observed: ReadonlyMap<string, Observed>
   readonly contractions: readonly Contraction[]
   readonly groups: readonly Group[]
+  /** The branches that go with a group of which nothing stays, by its name: no other group may lose all its units. */
+  readonly branches: ReadonlyMap<string, Branch>
   readonly frozen: readonly Frozen[]
   /** How the model is cut; for `slice`, `mask` and `costOf`. */
   readonly structure: Structure

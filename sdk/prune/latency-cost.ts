@@ -63,7 +63,8 @@ export async function latencyCost(
   const measurements: Measurement[] = []
   for (const [i, group] of groups.entries()) {
     onProgress?.({ stage, done: i, total: groups.length + 1 })
-    const widths = [...new Set(SHARES.map((share) => narrowed(group, share, align)))]
+    const none = analysis.branches.has(group.name) ? [0] : []
+    const widths = [...new Set([...SHARES.map((share) => narrowed(group, share, align)), ...none])]
     const cuts = widths.filter((n) => n < group.units).map((n) => new Map([[group.name, firstUnits(n)]]))
     measurements.push(...(await measure(cuts)))
   }

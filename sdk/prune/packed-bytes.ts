@@ -72,7 +72,7 @@ export function bytesByContraction(
  * cost(new Map([['conv1', [0, 1, 2, 3]]])) // fewer than before
  */
 export function bytesCost(
-  analysis: Pick<Analysis, 'contractions' | 'groups'>,
+  analysis: Pick<Analysis, 'contractions' | 'groups' | 'branches'>,
   sizes: PackedSizes,
 ): (kept: Kept) => number {
   const bytes = bytesByContraction(analysis, sizes)

@@ -1,6 +1,13 @@
 /** How much of each contraction is left when units of groups are removed: what costs beyond MACs and parameters build on. */
 
-import { type Analysis, type Contraction, isDepthwise, type Kept, type Places } from '../../compress/prune/index.ts'
+import {
+  type Analysis,
+  type Contraction,
+  isDepthwise,
+  type Kept,
+  type Places,
+  unreadOf,
+} from '../../compress/prune/index.ts'
 
 /** The shares of a contraction's weight that remain, by the name of its output. */
 export type Shares = ReadonlyMap<string, number>
@@ -11,7 +18,9 @@ export type Shares = ReadonlyMap<string, number>
  * @example
  * sharesOf(analysis, new Map([['conv1', [0, 1, 2, 3]]])).get('conv1') // 0.5 where there were eight
  */
-export function sharesOf({ contractions, groups }: Pick<Analysis, 'contractions' | 'groups'>, kept: Kept): Shares {
+export function sharesOf(analysis: Pick<Analysis, 'contractions' | 'groups' | 'branches'>, kept: Kept): Shares {
+  const { contractions, groups } = analysis
+  const unread = unreadOf(analysis, kept)
   const inputs = new Map<string, number>()
   const outputs = new Map<string, number>()
   const remove = (
@@ -30,6 +39,7 @@ export function sharesOf({ contractions, groups }: Pick<Analysis, 'contractions'
     for (const places of group.readers) remove(inputs, places, units)
   }
   const share = (contraction: Contraction): number => {
+    if (unread.has(contraction.output)) return 0
     const out = 1 - (outputs.get(contraction.output) ?? 0) / contraction.outputs
     return isDepthwise(contraction) ? out : out * (1 - (inputs.get(contraction.output) ?? 0) / contraction.inputs)
   }

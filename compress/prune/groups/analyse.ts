@@ -5,6 +5,7 @@
  */
 
 import type { Model } from '../../../sdk/onnx/index.ts'
+import { branchesOf } from '../branches.ts'
 import type { Analysis, Observed } from '../types.ts'
 import { Propagation } from './propagation.ts'
 import { Reading } from './reading.ts'
@@ -55,7 +56,8 @@ export function analyse(model: Model, observed: ReadonlyMap<string, Observed>): 
   }
   all.products.settle()
   for (const check of all.checks) check()
-  return { model: copy.model, observed, ...gather(all, batchOf(model, observed), copy.sources) }
+  const analysis = { model: copy.model, observed, ...gather(all, batchOf(model, observed), copy.sources) }
+  return { ...analysis, branches: branchesOf(analysis) }
 }
 
 /** How many samples the shapes are of. */

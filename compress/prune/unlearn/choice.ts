@@ -2,7 +2,7 @@
 
 import { HardpackError } from '../../../sdk/core/index.ts'
 import type { Model } from '../../../sdk/onnx/index.ts'
-import { endingOf } from '../aims.ts'
+import { endingOf } from '../ending.ts'
 import { layersOf, type PrunableLayer } from '../layers.ts'
 import { downstream } from '../parts.ts'
 import type { Analysis } from '../types.ts'

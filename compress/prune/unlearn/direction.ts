@@ -6,7 +6,7 @@
 
 import type { CallOptions } from '../../../sdk/core/index.ts'
 import { Fragment, type Model, opsetOf } from '../../../sdk/onnx/index.ts'
-import { endingOf } from '../aims.ts'
+import { endingOf } from '../ending.ts'
 import type { PrunableLayer } from '../layers.ts'
 import { Accumulator, BATCH, runOver, withFragment } from '../passes.ts'
 import { factorOf, solveRows, withRidge } from '../symmetric.ts'

@@ -141,7 +141,7 @@ async function waveStatistics(
   const { analysis, execute, calls, logits, chosen } = plan
   const { signal } = calls
   const both = beside(analysis.model, values)
-  const aims = wave.map((layer) => aimOf(analysis, layer, both, waiting))
+  const aims = wave.map((layer) => aimOf(analysis, layer, both, { waiting, sums: new Map() }))
   const options = (indices: readonly number[]) => ({ signal, indices })
   const retain = await crossStatisticsOf(analysis, both.model, aims, plan.retain, execute, options(plan.retained))
   const forgetting = aims.map((aim) => {
