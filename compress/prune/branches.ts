@@ -3,10 +3,12 @@
  * left of the branch is the bias of its last layer, and all that led there goes with it.
  */
 
+import type { Tensor } from '../../sdk/core/index.ts'
 import { indexGraph, type Model, makeTensor, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
 import { endingOf } from './ending.ts'
 import { namesInBodies } from './groups/unshare.ts'
 import type { Analysis, Branch, Contraction, Group, Kept } from './types.ts'
+import { withInitializers } from './weights.ts'
 
 /** The branches that go with a group of which nothing stays, by its name. */
 export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Branch> {
@@ -159,3 +161,22 @@ export function legacyOf(analysis: Analysis, kept: Kept): Legacy {
   }
   return { unread, silent, sums }
 }
+
+/** The biases of some layers, by their outputs, as zeros. */
+export function zeroBiases({ model, contractions }: Analysis, layers: ReadonlySet<string>): Map<string, Tensor> {
+  const names = new Set(contractions.flatMap(({ output, bias }) => (layers.has(output) && bias ? [bias] : [])))
+  const biases = model.graph.initializer.filter(({ name }) => names.has(name))
+  return new Map(biases.map((tensor) => [tensor.name, zerosLike(payloadOf(tensor))]))
+}
+
+const zerosLike = ({ dtype, shape, data }: Tensor): Tensor => ({
+  dtype,
+  shape,
+  data: data.map(() => 0 as never) as Tensor['data'],
+})
+
+/** A cut as a finished net has it: branches that are gone leave nothing where they are not worth it. */
+export const withoutSilent = (analysis: Analysis, kept: Kept): Analysis => ({
+  ...analysis,
+  model: withInitializers(analysis.model, zeroBiases(analysis, legacyOf(analysis, kept).silent)),
+})

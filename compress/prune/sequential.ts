@@ -5,13 +5,13 @@
 
 import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { aimOf, rectifiedAimOf } from './aims.ts'
-import { legacyOf } from './branches.ts'
+import { legacyOf, zeroBiases } from './branches.ts'
 import { samplesFor } from './effort.ts'
 import { movedOn } from './frontier.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
 import { type Frontier, rowsOf } from './passes.ts'
-import { fidelityOf, fullRefit, type KeptColumns, masked, type Refit, sequentialRefit } from './refit.ts'
+import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
 import { type CrossMoments, crossBatchOf, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
@@ -47,10 +47,7 @@ export async function refitNet(
   const fidelity = new Map<string, number>()
   const values = maskedNet(analysis, kept, layers)
   const { unread, silent, sums } = legacyOf(analysis, kept)
-  for (const name of silent) {
-    const layer = layers.get(name)
-    for (const [own, tensor] of layer ? tensorsOfRefit(layer, nothingOf(layer)) : []) values.set(own, tensor)
-  }
+  for (const [name, tensor] of zeroBiases(analysis, silent)) values.set(name, tensor)
   const reached = downstream(model, values.keys())
   const pending = [...layers.values()].filter(
     ({ name, contraction: { weight, input } }) =>
@@ -121,12 +118,6 @@ function enoughFor([next, ...later]: readonly (readonly number[])[], rows: numbe
   const most = Math.max(rows, 2 * next.length)
   return later.reduce((longest, own) => (own.length > longest.length && own.length <= most ? own : longest), next)
 }
-
-/** Of a layer that gives nothing. */
-const nothingOf = ({ weights, bias }: PrunableLayer): Refit => ({
-  weights: new Float64Array(weights.length),
-  bias: new Float64Array(bias.length),
-})
 
 /** The weights of the full refit; the layer's own where it keeps all its inputs. */
 function priorOf(

@@ -106,8 +106,8 @@ test('bytes: what the codec says of each tensor, scaled; near what the sliced mo
   assert.ok(Math.abs(cost(kept) - actual.total) < 0.12 * sizes.total, `${cost(kept)} for ${actual.total}`)
 })
 
-/** A target on which a model takes a millisecond a kilobyte, on a clock of its own. */
-function byBytes(clock: { mock: { mockImplementation(now: () => number): void } }): Target {
+/** A target on which a model takes a millisecond a kilobyte, and some a node, on a clock of its own. */
+function byBytes(clock: { mock: { mockImplementation(now: () => number): void } }, aNode = 0): Target {
   let time = 0
   clock.mock.mockImplementation(() => time)
   return {
@@ -117,7 +117,8 @@ function byBytes(clock: { mock: { mockImplementation(now: () => number): void } 
       inputs: [],
       outputs: [],
       run: async () => {
-        const weights = readModel(model).graph.initializer
+        const { initializer: weights, node: nodes } = readModel(model).graph
+        time += aNode * nodes.length
         time += weights.reduce((sum, { rawData }) => sum + (rawData?.length ?? 0), 0) / 1024
         return {}
       },
@@ -150,4 +151,48 @@ test('latency: fitted to what narrower models take, two groups in one layer incl
     const actual = sizeOf(kept) / whole
     assert.ok(Math.abs(cost(kept) - actual) < 0.03, `${cost(kept)} for ${actual} at ${unitsOfA} and ${unitsOfB}`)
   }
+})
+
+/** Two residual blocks of 1 × 1 convolutions. */
+function residual(): Model {
+  const block = (i: number, x: string) => [
+    makeNode('Conv', [x, `u${i}`, `a${i}`], [`h${i}`]),
+    makeNode('Relu', [`h${i}`], [`r${i}`]),
+    makeNode('Conv', [`r${i}`, `d${i}`, `b${i}`], [`o${i}`]),
+    makeNode('Add', [x, `o${i}`], [i === 1 ? 'y' : `s${i}`]),
+  ]
+  return makeModel(
+    makeGraph('g', {
+      nodes: [makeNode('Relu', ['x'], ['s']), ...block(0, 's'), makeNode('Relu', ['s0'], ['p']), ...block(1, 'p')],
+      inputs: [makeValue('x', 'float32', ['n', 3, 8, 8])],
+      outputs: [makeValue('y', 'float32', ['n', 3, 8, 8])],
+      initializers: [0, 1].flatMap((i) => [
+        weight(`u${i}`, [64, 3, 1, 1]),
+        weight(`a${i}`, [64]),
+        weight(`d${i}`, [3, 64, 1, 1]),
+        weight(`b${i}`, [3]),
+      ]),
+    }),
+  )
+}
+
+test('latency: a branch that goes as a whole saves its nodes, too', async ({ mock }) => {
+  const model = residual()
+  const analysis = analyse(model, await observeValues(model, samples, (own) => target.create({ model: own })))
+  assert.deepEqual(
+    analysis.groups.map(({ name }) => analysis.branches.has(name)),
+    [true, false],
+    'the sum of the other is an output of the graph',
+  )
+  const fake = byBytes(mock.method(performance, 'now'), 0.5)
+  const cost = await latencyCost(analysis, { x: sample }, fake, { align: 8 })
+  const [{ name }] = analysis.groups
+  const bytes = [64 * 3 + 64 + 3 * 64 + 3, 64 * 3 + 64 + 3 * 64].map((count) => (4 * count) / 1024)
+  const whole = 10 * 0.5 + 2 * bytes[0]
+  // Both convolutions, two rectifiers and the add; what is left of a bias counts as nothing.
+  const actual = 1 - (5 * 0.5 + bytes[0]) / whole
+  const narrow = 1 - bytes[1] / 2 / whole
+  assert.ok(Math.abs(cost(new Map([[name, []]])) - actual) < 0.03, `${cost(new Map([[name, []]]))} for ${actual}`)
+  const half = new Map([[name, Array.from({ length: 32 }, (_, i) => i)]])
+  assert.ok(Math.abs(cost(half) - narrow) < 0.05, `${cost(half)} for ${narrow}`)
 })

@@ -1,6 +1,7 @@
 /**
  * Latency as a cost. A layer is taken to need time in proportion to what remains of its weight, `t_c · share_c`, which two
- * groups narrow at once: that of its inputs and that of its outputs. How much time each needs is not read off MACs but fitted
+ * groups narrow at once: that of its inputs and that of its outputs. A residual branch needs some time beside that of its layers,
+ * which goes only with the whole of it: its nodes are fewer then. How much time each needs is not read off MACs but fitted
  * to measurements on the target, one group sliced at a time, and all of them together: non-negative least squares by
  * multiplicative updates (Lee and Seung, NIPS 2001), which start at MACs and stay near them where measurements cannot tell.
  */
@@ -12,6 +13,7 @@ import {
   type Kept,
   slice,
   unitsOfStep,
+  withoutSilent,
 } from '../../compress/prune/index.ts'
 import type { Target } from '../../targets/types.ts'
 import type { CallOptions, Tensor } from '../core/index.ts'
@@ -23,10 +25,12 @@ import { sharesOf } from './widths.ts'
 const MILLISECONDS = 400
 const SHARES = [1 / 2, 1 / 4] as const
 const UPDATES = 300
+/** The time of all branches beside their layers, as a share of the layers' time, before anything is measured. */
+const BESIDE = 0.1
 
 /** A narrower model, and the share of the latency that it saves. */
 interface Measurement {
-  /** What each contraction has lost of its weight. */
+  /** What each contraction has lost of its weight, and each branch of what goes only with the whole of it. */
   readonly lost: Float64Array
   readonly saved: number
 }
@@ -48,22 +52,23 @@ export async function latencyCost(
   { align, signal, onProgress }: CallOptions & { readonly align: number },
 ): Promise<(kept: Kept) => number> {
   const original = writeModel(analysis.model)
-  const { groups, contractions } = analysis
+  const { groups, contractions, branches } = analysis
   const stage = 'measure the latency of groups'
   const lostOf = (kept: Kept): Float64Array => {
     const shares = sharesOf(analysis, kept)
-    return Float64Array.from(contractions, ({ output }) => 1 - (shares.get(output) ?? 1))
+    const gone = [...branches.keys()].map((name) => (kept.get(name)?.length === 0 ? 1 : 0))
+    return Float64Array.of(...contractions.map(({ output }) => 1 - (shares.get(output) ?? 1)), ...gone)
   }
   const measure = async (cuts: readonly Kept[]): Promise<Measurement[]> => {
     if (cuts.length === 0) return []
-    const narrow = cuts.map((kept) => writeModel(slice(analysis, kept)))
+    const narrow = cuts.map((kept) => writeModel(slice(withoutSilent(analysis, kept), kept)))
     const times = await measureLatency([original, ...narrow], feeds, target, { milliseconds: MILLISECONDS, signal })
     return cuts.map((kept, i) => ({ lost: lostOf(kept), saved: Math.max(0, 1 - times[i + 1].ratio) }))
   }
   const measurements: Measurement[] = []
   for (const [i, group] of groups.entries()) {
     onProgress?.({ stage, done: i, total: groups.length + 1 })
-    const none = analysis.branches.has(group.name) ? [0] : []
+    const none = branches.has(group.name) ? [0] : []
     const widths = [...new Set([...SHARES.map((share) => narrowed(group, share, align)), ...none])]
     const cuts = widths.filter((n) => n < group.units).map((n) => new Map([[group.name, firstUnits(n)]]))
     measurements.push(...(await measure(cuts)))
@@ -76,12 +81,13 @@ export async function latencyCost(
   )
   onProgress?.({ stage, done: groups.length + 1, total: groups.length + 1 })
   const macs = costByContraction(analysis)
-  const prior = Float64Array.from(contractions, ({ output }) => macs.get(output) ?? 0)
-  const times = fitted(prior, measurements)
-  return (kept) => 1 - lostOf(kept).reduce((sum, lost, c) => sum + lost * times[c], 0)
+  const own = contractions.map(({ output }) => macs.get(output) ?? 0)
+  const beside = (BESIDE * own.reduce((sum, one) => sum + one, 0)) / branches.size
+  const times = fitted(Float64Array.of(...own, ...Array.from(branches, () => beside)), measurements)
+  return (kept) => 1 - lostOf(kept).reduce((sum, lost, part) => sum + lost * times[part], 0)
 }
 
-/** The time of each contraction, as a share of the whole model's. */
+/** The time of each contraction and branch, as a share of the whole model's. */
 function fitted(prior: Float64Array, measurements: readonly Measurement[]): Float64Array {
   const total = prior.reduce((sum, own) => sum + own, 0)
   const times = prior.map((own) => own / total)

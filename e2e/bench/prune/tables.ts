@@ -64,17 +64,18 @@ export function speedTable(rows: readonly SpeedRow[]): string {
 export function architectureTable(rows: readonly ArchitectureRow[]): string {
   return table(
     [
-      ['model', 'groups', 'units', 'removed', 'error', 'frozen by'],
+      ['model', 'groups', 'units', 'removed', 'branches', 'error', 'frozen by'],
       ...rows.map((row) => [
         row.model,
         String(row.groups),
         String(row.units),
         String(row.removed),
+        String(row.branches),
         row.maxError?.toExponential(1) ?? row.skipped ?? '',
         row.frozen.join(', '),
       ]),
     ],
-    [1, 2, 3],
+    [1, 2, 3, 4],
   )
 }
 
