@@ -106,6 +106,13 @@ test('a transformer: the residual stream at even depths, and what the last layer
       ['mean', 'none'],
     ],
   )
+  // The same with tokens as rows of all samples.
+  const rows = new Map([...observed].map(([name, own]) => [name, name === 'mean' ? own : seen([2 * 5, 6])]))
+  rows.set('logits', seen([2, 6]))
+  assert.deepEqual(
+    chooseTaps(graph, rows, { logits: 'logits' }),
+    taps.map((tap) => (tap.pool === 'tokens' ? { ...tap, tokens: 5 } : tap)),
+  )
 })
 
 test('a wide flattened map is tapped pooled; a multilayer perceptron by its activations', () => {
@@ -187,12 +194,14 @@ test('the features are the means over maps and over tokens, float16 included, in
   const taps = [
     { value: 'map', channels: 2, pool: 'map' },
     { value: 'tokens', channels: 3, pool: 'tokens' },
+    { value: 'rows', channels: 1, pool: 'tokens', tokens: 2 },
     { value: 'half', channels: 1, pool: 'map' },
     { value: 'flat', channels: 2, pool: 'none' },
   ] as const
   const feeds: Record<string, Tensor> = {
     map: { dtype: 'float32', shape: [1, 2, 1, 2], data: Float32Array.of(1, 3, 10, 30) },
     tokens: { dtype: 'float32', shape: [1, 2, 3], data: Float32Array.of(1, 2, 3, 5, 6, 7) },
+    rows: { dtype: 'float32', shape: [2, 1], data: Float32Array.of(10, 12) },
     half: { dtype: 'float16', shape: [1, 1, 2, 1], data: Uint16Array.of(toFloat16(2), toFloat16(7)) },
     flat: { dtype: 'float32', shape: [1, 2], data: Float32Array.of(8, 9) },
   }
@@ -202,14 +211,14 @@ test('the features are the means over maps and over tokens, float16 included, in
     const graph = makeGraph('taps', {
       nodes: [],
       inputs: Object.entries(feeds).map(([name, { dtype, shape }]) => makeValue(name, dtype, shape)),
-      outputs: [makeValue(features, 'float32', ['n', 8])],
+      outputs: [makeValue(features, 'float32', ['n', 9])],
     })
     fragment.appendTo(graph)
     const { bytes, dims } = (await runOrt(writeModel(makeModel(graph, { opsets: { '': opset } })), feeds))[features]
-    assert.deepEqual(dims, [1, 8])
-    const data = new Float32Array(bytes.buffer, bytes.byteOffset, 8)
-    assert.deepEqual([...data], [2, 20, 3, 4, 5, 4.5, 8, 9])
-    const tokens = columnsOf({ rows: 1, columns: 8, data }, tapLayout(taps)[1])
+    assert.deepEqual(dims, [1, 9])
+    const data = new Float32Array(bytes.buffer, bytes.byteOffset, 9)
+    assert.deepEqual([...data], [2, 20, 3, 4, 5, 11, 4.5, 8, 9])
+    const tokens = columnsOf({ rows: 1, columns: 9, data }, tapLayout(taps)[1])
     assert.deepEqual([...tokens.data], [3, 4, 5])
   }
   const features = { rows: 1, columns: 2, data: new Float32Array(2) }

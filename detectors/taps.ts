@@ -18,6 +18,8 @@ export interface Tap {
   readonly channels: number
   /** Averaged over what lies behind the channels (`map`: [n, channels, …]), over tokens (`tokens`: [n, tokens, channels]), or taken whole. */
   readonly pool: 'map' | 'tokens' | 'none'
+  /** Tokens of a sample, where they are rows beside those of other samples: `[n · tokens, channels]`. */
+  readonly tokens?: number
 }
 
 /** What a value was seen to be when the model ran. */
@@ -162,6 +164,13 @@ function isMapOfOneAxis(value: string, index: Flow): boolean {
   return /^Conv|Pool$/.test(index.producers.get(through(value, local, index))?.opType ?? '')
 }
 
+/** Tokens that are rows beside those of other samples, with an axis of their own. */
+function withTokens(seen: Observed, samples: number): Observed {
+  const [rows, channels] = seen.shape
+  const areTokens = seen.shape.length === 2 && rows > samples && rows % samples === 0
+  return areTokens ? { ...seen, shape: [samples, rows / samples, channels] } : seen
+}
+
 function tapOf(value: string, seen: Observed, index: Flow): Tap {
   const { shape } = seen
   if (shape.length === 2) return { value, channels: shape[1], pool: 'none' }
@@ -290,15 +299,20 @@ export function chooseTaps(
   { logits, names }: ChooseTapsOptions,
 ): Tap[] {
   const index = flowOf(graph)
-  const chosen = names ?? automatic(observed, logits, index)
+  const samples = observed.get(logits)?.shape[0] ?? Number.POSITIVE_INFINITY
+  const known = new Map(Array.from(observed, ([name, seen]) => [name, withTokens(seen, samples)]))
+  const chosen = names ?? automatic(known, logits, index)
   if (chosen.length === 0) {
     throw new HardpackError('UNSUPPORTED_MODEL', `A guard expected activations before "${logits}" to tap, got none.`, {
       hint: 'Name the values to tap.',
     })
   }
   return chosen.map((name) => {
-    const seen = observed.get(name)
-    if (seen && isFloat(seen) && seen.shape.length >= 2) return tapOf(name, seen, index)
+    const seen = known.get(name)
+    if (seen && isFloat(seen) && seen.shape.length >= 2) {
+      const tap = tapOf(name, seen, index)
+      return seen === observed.get(name) ? tap : { ...tap, tokens: seen.shape[1] }
+    }
     const some = tapCandidates(graph).filter((candidate) => observed.has(candidate))
     throw new HardpackError(
       'INVALID_ARGUMENT',
@@ -357,10 +371,11 @@ export function columnsOf(features: Features, { start, end }: Pick<TapColumns, '
  * const features = tapHead(fragment, taps, new Map([['relu4', { dtype: 'float32', shape: [1, 64, 7, 7] }]]))
  */
 export function tapHead(fragment: Fragment, taps: readonly Tap[], observed: ReadonlyMap<string, Observed>): string {
-  const rows = taps.map(({ value, pool }) => {
+  const rows = taps.map(({ value, channels, pool, tokens }) => {
     const { dtype, shape } = observed.get(value) as Observed
     const float = dtype === 'float32' ? value : fragment.cast(value, 'float32')
     if (pool === 'none') return float
+    if (tokens !== undefined) return fragment.reduce('ReduceMean', fragment.reshape(float, [-1, tokens, channels]), [1])
     const axes = pool === 'tokens' ? [1] : Array.from({ length: shape.length - 2 }, (_, i) => i + 2)
     return fragment.reduce('ReduceMean', float, axes)
   })

@@ -12,8 +12,11 @@ import { copyModel, namesInBodies } from './groups/unshare.ts'
 import { firstSamples, fixedBatchOf, runsOf } from './observe.ts'
 import type { Execute, Samples } from './types.ts'
 
-/** Operators that give some of the numbers that they read, unchanged. */
-const PICKING = new Set(['Cast', 'Concat', 'Gather', 'Identity', 'Reshape', 'Slice', 'Squeeze', 'Unsqueeze', 'Where'])
+/** Operators that give some of the sizes that they read, or what follows from two of them. */
+const PICKING = new Set([
+  ...['Cast', 'Concat', 'Gather', 'Identity', 'Reshape', 'Slice', 'Squeeze', 'Unsqueeze', 'Where'],
+  ...['Add', 'Sub', 'Mul', 'Div'],
+])
 
 /** Two sizes of a batch tell what follows it. */
 const BATCHES = [2, 3]

@@ -13,6 +13,7 @@ import { type Budget, budgetCost, checkBudget } from './budget.ts'
 import { costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
 import { samplesFor } from './effort.ts'
+import { flattenTokens } from './flatten-tokens.ts'
 import { foldShapes } from './fold-shapes.ts'
 import { movedOn } from './frontier.ts'
 import { type Difference, type Judge, judgeOf } from './judge.ts'
@@ -132,7 +133,8 @@ export async function preparePruning(
     const kept = withInner(analysis, given)
     const { values, fidelity } = await refittedNet(net, kept, { ...options, refit: fitted })
     const sliced = slice({ ...analysis, model: withInitializers(analysis.model, values) }, kept)
-    const narrow = await foldShapes(sliced, samples, execute, { signal })
+    const folded = await foldShapes(sliced, samples, execute, { signal })
+    const narrow = await flattenTokens(folded, samples, execute, { signal })
     return { kept, model: narrow, fidelity, difference: await judge.compare(narrow, { signal }) }
   }
 
