@@ -60,18 +60,25 @@ test('what is no tensor at all is refused with the same code', () => {
   refuse([{ ...x, name: 'toString' }], {}, /got nothing/)
 })
 
-test('NaN and infinities are refused by element, in every float type', () => {
-  const bits: [DType, (value: number) => Tensor['data']][] = [
-    ['float32', (value) => Float32Array.of(0, value)],
-    ['float64', (value) => Float64Array.of(0, value)],
-    ['float16', (value) => Uint16Array.of(0, toFloat16(value))],
-    ['bfloat16', (value) => Uint16Array.of(0, toBfloat16(value))],
+test('NaN and infinities are refused by element, in every float type, wherever they are', () => {
+  const types: [DType, (values: number[]) => Tensor['data']][] = [
+    ['float32', (values) => Float32Array.from(values)],
+    ['float64', (values) => Float64Array.from(values)],
+    ['float16', (values) => Uint16Array.from(values, toFloat16)],
+    ['bfloat16', (values) => Uint16Array.from(values, toBfloat16)],
   ]
-  for (const [dtype, data] of bits) {
-    const input = { name: 'x', dtype, shape: [2] }
-    takeFeeds([input], { x: { dtype, shape: [2], data: data(-1.5) } })
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-      refuse([input], { x: { dtype, shape: [2], data: data(value) } }, /NaN or an infinity at element 1/)
+  for (const [dtype, from] of types) {
+    for (let length = 1; length <= 9; length++) {
+      const input = { name: 'x', dtype, shape: [length] }
+      const largest = dtype === 'float16' ? 65504 : 3e38
+      const fine = Array.from({ length }, (_, i) => (i % 2 ? -largest : largest))
+      takeFeeds([input], { x: { dtype, shape: [length], data: from(fine) } })
+      for (let at = 0; at < length; at++) {
+        for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+          const message = new RegExp(`NaN or an infinity at element ${at}\\.`)
+          refuse([input], { x: { dtype, shape: [length], data: from(fine.with(at, value)) } }, message)
+        }
+      }
     }
   }
 })

@@ -3,15 +3,7 @@
  * infinities without a word, its WebGPU provider reports a wrong shape as a failed kernel, and none of its errors has a code.
  */
 
-import {
-  arrayOf,
-  byteLength,
-  elementCount,
-  fromBfloat16,
-  fromFloat16,
-  HardpackError,
-  type Tensor,
-} from '../sdk/core/index.ts'
+import { arrayOf, byteLength, elementCount, HardpackError, type Tensor, type TypedArray } from '../sdk/core/index.ts'
 import type { Feeds, ValueInfo } from './types.ts'
 
 const invalid = (message: string, hint?: string): HardpackError => new HardpackError('INVALID_INPUT', message, { hint })
@@ -19,14 +11,25 @@ const invalid = (message: string, hint?: string): HardpackError => new HardpackE
 const shapeText = (shape: readonly (number | string)[]): string => `[${shape.map((dim) => dim || '?').join(',')}]`
 
 /** Index of the first element that is NaN or infinite; -1 when there is none. */
-function firstNonFinite(dtype: string, data: ArrayLike<number | bigint>): number {
-  if (dtype === 'float32' || dtype === 'float64') {
-    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i] as number)) return i
-  } else if (dtype === 'float16' || dtype === 'bfloat16') {
-    const value = dtype === 'float16' ? fromFloat16 : fromBfloat16
-    for (let i = 0; i < data.length; i++) if (!Number.isFinite(value(data[i] as number))) return i
+function firstNonFinite(data: TypedArray, dtype: string): number {
+  if (data instanceof Float32Array) return areFinite(data) ? -1 : data.findIndex((value) => !Number.isFinite(value))
+  if (data instanceof Float64Array) return data.findIndex((value) => !Number.isFinite(value))
+  const exponent = dtype === 'float16' ? 0x7c00 : dtype === 'bfloat16' ? 0x7f80 : 0
+  return exponent > 0 ? (data as Uint16Array).findIndex((bits) => (bits & exponent) === exponent) : -1
+}
+
+/** Four sums of x · 0, which are 0 unless one x is none: a test for each element would take ten times as long as copying them. */
+function areFinite(data: Float32Array): boolean {
+  const end = data.length - (data.length % 4)
+  let [a, b, c, d] = [0, 0, 0, 0]
+  for (let i = 0; i < end; i += 4) {
+    a += data[i] * 0
+    b += data[i + 1] * 0
+    c += data[i + 2] * 0
+    d += data[i + 3] * 0
   }
-  return -1
+  for (let i = end; i < data.length; i++) a += data[i] * 0
+  return a + b + c + d === 0
 }
 
 /**
@@ -76,7 +79,7 @@ function takeFeed(input: ValueInfo, feeds: Feeds): Tensor {
   if (dtype === 'bool' && (copy as Uint8Array).some((value) => value > 1)) {
     throw invalid(`Input "${name}" expected bools as 0 and 1, got another value.`)
   }
-  const at = firstNonFinite(dtype, copy)
+  const at = firstNonFinite(copy, dtype)
   if (at >= 0) throw invalid(`Input "${name}" expected finite numbers, got NaN or an infinity at element ${at}.`)
   return { dtype, shape: [...shape], data: copy }
 }
