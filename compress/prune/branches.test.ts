@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Model, makeGraph, makeNode, makeUntypedOutput } from '../../sdk/onnx/index.ts'
-import { legacyOf } from './branches.ts'
 import { analyse } from './groups/analyse.ts'
 import { Net } from './net.fixture.ts'
 import { observeValues } from './observe.ts'
 import { randomSamples } from './ort.fixture.ts'
 import { preparePruning } from './prepared.ts'
 import { execute, noise, samplesOf } from './session.fixture.ts'
+import { standInsOf } from './stand-ins.ts'
 import type { Analysis } from './types.ts'
 
 const TOKENS = [5, 6]
@@ -90,7 +90,7 @@ test('without a layer before it, what a branch gave in the mean stays; before a 
   )
   const analysis = await analysisOf(pictures.model(pictures.head(rectified, 4)), [3, 4, 4])
   const [[name, { ends }]] = analysis.branches
-  assert.deepEqual([...legacyOf(analysis, new Map([[name, []]])).silent], [ends[0].output])
+  assert.deepEqual([...standInsOf(analysis, new Map([[name, []]])).silent], [ends[0].output])
 })
 
 test('a layer stands in only where nobody else reads what it gave before', async () => {
@@ -106,9 +106,20 @@ test('a layer stands in only where nobody else reads what it gave before', async
   }
   for (const alsoRead of [false, true]) {
     const { model, first, group } = build(alsoRead)
-    const { sums } = legacyOf(await analysisOf(model, [3, 4, 4]), new Map([[group, []]]))
+    const { sums } = standInsOf(await analysisOf(model, [3, 4, 4]), new Map([[group, []]]))
     assert.deepEqual([...sums.keys()], alsoRead ? [] : [first])
   }
+})
+
+test('a shortcut that is a layer stands in for the branch beside it', async () => {
+  const net = new Net([3, 4, 4])
+  const x = net.convRelu(net.input, 3, 8)
+  const shortcut = net.conv(x, 8, 12, 1)
+  const group = net.conv(x, 8, 10)
+  const sum = net.add(shortcut, net.conv(net.relu(group), 10, 12))
+  const analysis = await analysisOf(net.model(net.head(net.relu(sum), 12)), [3, 4, 4])
+  const { sums, silent } = standInsOf(analysis, new Map([[group, []]]))
+  assert.deepEqual([[...sums], silent.size], [[[shortcut, sum]], 1])
 })
 
 test('a sum that is an output of the graph, or read inside a branch of the program, keeps its branch', async () => {
@@ -131,4 +142,28 @@ test('a sum that is an output of the graph, or read inside a branch of the progr
   const always = inside.net.constant({ dtype: 'bool', shape: [], data: Uint8Array.of(1) })
   const chosen = inside.net.node('If', [always], { then_branch: body, else_branch: body })
   assert.equal(await of(inside.net.model(inside.net.head(chosen, 8))), 0)
+})
+
+test('of two branches that add up to a sum only one may go, and none where the other side is smaller than the sum', async () => {
+  const net = new Net([3, 4, 4])
+  const x = net.convRelu(net.input, 3, 8)
+  const [a, b] = [0, 1].map(() => net.conv(net.convRelu(x, 8, 12), 12, 8))
+  const two = await analysisOf(net.model(net.head(net.relu(net.add(a, b)), 8)), [3, 4, 4])
+  assert.deepEqual(
+    [...two.branches.values()].flatMap(({ ends }) => ends.map(({ output }) => output)),
+    [a],
+  )
+
+  const same = new Net([3, 4, 4])
+  const hidden = same.convRelu(same.input, 3, 12)
+  const both = same.add(same.conv(hidden, 12, 8), same.conv(hidden, 12, 8))
+  assert.equal((await analysisOf(same.model(same.head(same.relu(both), 8)), [3, 4, 4])).branches.size, 0)
+
+  const small = new Net([3, 4, 4])
+  const y = small.convRelu(small.input, 3, 8)
+  const pooled = small.node('GlobalAveragePool', [y])
+  for (const other of [pooled, small.weight([8, 1, 1])]) {
+    const sum = small.add(other, small.conv(small.convRelu(y, 8, 12), 12, 8))
+    assert.equal((await analysisOf(small.model(small.head(sum, 8)), [3, 4, 4])).branches.size, 0)
+  }
 })

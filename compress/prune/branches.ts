@@ -3,18 +3,18 @@
  * left of the branch is the bias of its last layer, and all that led there goes with it.
  */
 
-import type { Tensor } from '../../sdk/core/index.ts'
-import { indexGraph, type Model, makeTensor, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
+import { type Model, makeTensor, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
 import { endingOf } from './ending.ts'
 import { namesInBodies } from './groups/unshare.ts'
 import type { Analysis, Branch, Contraction, Group, Kept } from './types.ts'
-import { withInitializers } from './weights.ts'
 
 /** The branches that go with a group of which nothing stays, by its name. */
 export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Branch> {
   const { model, groups } = analysis
   const branches = new Map<string, Branch>()
   const whole = readValues(model, new Set())
+  const shapeOf = (value: string): readonly number[] | undefined => analysis.observed.get(value)?.shape
+  const taken = new Set<string>()
   const pinned = new Set([
     ...model.graph.output.map(({ name }) => name),
     ...model.graph.node.flatMap((node) => [...namesInBodies(node)]),
@@ -23,9 +23,12 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
     const ends = group.readers.filter(isWhole).map(({ contraction }) => contraction)
     const last = ends.filter((contraction) => {
       const { residual, next } = endingOf(analysis, contraction)
-      return residual && ![residual.sum, ...(next?.output ?? [])].some((name) => pinned.has(name))
+      if (!residual || [residual.sum, ...(next?.output ?? [])].some((name) => pinned.has(name))) return false
+      return String(shapeOf(residual.other)) === String(shapeOf(residual.sum))
     })
-    if (last.length === 0) continue
+    const sums = last.map((contraction) => endingOf(analysis, contraction).residual?.sum as string)
+    // Of two branches that add up to a sum, one is what is left of it when the other goes.
+    if (last.length === 0 || sums.some((sum, i) => taken.has(sum) || sums.indexOf(sum) < i)) continue
     const outputs = new Set(last.map(({ output }) => output))
     const read = readValues(model, outputs)
     for (const { bias } of last) if (bias !== undefined) read.add(bias)
@@ -35,6 +38,7 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
     const inner = groups.filter(
       (other) => other !== group && layersOfGroup(other).every(({ output }) => unread.has(output)),
     )
+    for (const sum of sums) taken.add(sum)
     branches.set(group.name, { ends: last, unread, inner: inner.map(({ name }) => name) })
   }
   return branches
@@ -86,17 +90,18 @@ export function removeBranches(analysis: Analysis, kept: Kept, { graph }: Model)
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]))
   const renamed = new Map<string, string>()
   for (const contraction of ends) {
-    const { end, residual, next } = endingOf(analysis, contraction)
+    const { end, addsBias, residual, next } = endingOf(analysis, contraction)
     if (!residual) continue
     const { sum, other } = residual
     const add = makers.get(sum) as NodeProto
     const tensor = constants.get(contraction.bias ?? '')
     const bias = tensor && payloadOf(tensor)
     if (bias?.data.some((value) => value !== 0)) {
-      const behind = contraction.kind === 'linear' ? 0 : (analysis.observed.get(sum)?.shape.length ?? 2) - 2
+      const isOfMap = contraction.kind !== 'linear' && !addsBias
+      const behind = isOfMap ? (analysis.observed.get(sum)?.shape.length ?? 2) - 2 : 0
       const name = `${sum}/bias`
       graph.initializer.push(
-        makeTensor(name, { ...bias, shape: [bias.data.length, ...new Array<number>(behind).fill(1)] }),
+        makeTensor(name, { ...bias, shape: [...bias.shape, ...new Array<number>(behind).fill(1)] }),
       )
       add.input = add.input.map((input) => (input === end ? name : input))
       continue
@@ -107,76 +112,3 @@ export function removeBranches(analysis: Analysis, kept: Kept, { graph }: Model)
   const resolved = (name: string): string => (renamed.has(name) ? resolved(renamed.get(name) as string) : name)
   for (const node of graph.node) node.input = node.input.map(resolved)
 }
-
-/** What branches that are gone leave to others. */
-export interface Legacy {
-  /** Values and constants that nobody needs any more. */
-  readonly unread: ReadonlySet<string>
-  /** Layers that give nothing any more, by their outputs. */
-  readonly silent: ReadonlySet<string>
-  /** By the output of a layer that is next to gone branches: the residual sum behind the last of them. */
-  readonly sums: ReadonlyMap<string, string>
-}
-
-/**
- * Who stands in for branches that are gone: the layer before them, which can aim at the sum behind them. Without one, a rectifier
- * behind the sum makes a bias cost more than it is worth; elsewhere the branch leaves its mean.
- */
-export function legacyOf(analysis: Analysis, kept: Kept): Legacy {
-  const { model, contractions, branches } = analysis
-  const gone = goneGroups(analysis, kept).flatMap((name) => branches.get(name) ?? [])
-  const unread = unreadOf(analysis, kept)
-  const ends = new Map(
-    gone.flatMap((branch) => branch.ends).map((contraction) => [endingOf(analysis, contraction).end, contraction]),
-  )
-  const silent = new Set<string>()
-  const sums = new Map<string, string>()
-  if (gone.length === 0) return { unread, silent, sums }
-  const { consumers } = indexGraph(model.graph)
-  const outputs = new Set(model.graph.output.map(({ name }) => name))
-  const reader = (value: string): NodeProto | undefined => {
-    const readers = (consumers.get(value) ?? []).filter(({ output }) => !output.every((name) => unread.has(name)))
-    return readers.length === 1 && !outputs.has(value) ? readers[0] : undefined
-  }
-  /** The gone layer that adds to a value next, and the sum. */
-  const goneBehind = (value: string): { contraction: Contraction; sum: string } | undefined => {
-    const next = reader(value)
-    const add = next?.opType === 'Relu' ? reader(next.output[0]) : next
-    const contraction = add?.opType === 'Add' ? add.input.flatMap((name) => ends.get(name) ?? [])[0] : undefined
-    return add && contraction && { contraction, sum: add.output[0] }
-  }
-  const own = new Set([...ends.values()].map(({ output }) => output))
-  for (const contraction of contractions) {
-    if (own.has(contraction.output) || unread.has(contraction.output)) continue
-    const { end, residual } = endingOf(analysis, contraction)
-    let last = residual?.sum ?? end
-    for (let next = goneBehind(last); next; next = goneBehind(last)) {
-      silent.add(next.contraction.output)
-      sums.set(contraction.output, next.sum)
-      last = next.sum
-    }
-  }
-  for (const contraction of ends.values()) {
-    if (endingOf(analysis, contraction).next?.opType === 'Relu') silent.add(contraction.output)
-  }
-  return { unread, silent, sums }
-}
-
-/** The biases of some layers, by their outputs, as zeros. */
-export function zeroBiases({ model, contractions }: Analysis, layers: ReadonlySet<string>): Map<string, Tensor> {
-  const names = new Set(contractions.flatMap(({ output, bias }) => (layers.has(output) && bias ? [bias] : [])))
-  const biases = model.graph.initializer.filter(({ name }) => names.has(name))
-  return new Map(biases.map((tensor) => [tensor.name, zerosLike(payloadOf(tensor))]))
-}
-
-const zerosLike = ({ dtype, shape, data }: Tensor): Tensor => ({
-  dtype,
-  shape,
-  data: data.map(() => 0 as never) as Tensor['data'],
-})
-
-/** A cut as a finished net has it: branches that are gone leave nothing where they are not worth it. */
-export const withoutSilent = (analysis: Analysis, kept: Kept): Analysis => ({
-  ...analysis,
-  model: withInitializers(analysis.model, zeroBiases(analysis, legacyOf(analysis, kept).silent)),
-})

@@ -1,6 +1,6 @@
 /** Structured pruning of ONNX models: what can be removed, and removing it. */
 
-export { unreadOf, withoutSilent } from './branches.ts'
+export { unreadOf } from './branches.ts'
 export type { Budget } from './budget.ts'
 export { costByContraction, costOf } from './cost.ts'
 export type { Criterion } from './criteria.ts'
@@ -19,6 +19,7 @@ export { prune } from './prune.ts'
 export type { LayerReport, PruneReport } from './report.ts'
 export { unitsOfStep } from './sensitivity.ts'
 export { slice } from './slice.ts'
+export { withoutSilent } from './stand-ins.ts'
 export { type InputStatistics, statisticsOf } from './statistics.ts'
 export type * from './types.ts'
 export { type UnlearnOptions, type UnlearnReport, type UnlearnResult, unlearn } from './unlearn/unlearn.ts'

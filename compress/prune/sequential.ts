@@ -5,13 +5,14 @@
 
 import { type CallOptions, type Tensor, throwIfAborted } from '../../sdk/core/index.ts'
 import { aimOf, rectifiedAimOf } from './aims.ts'
-import { legacyOf, zeroBiases } from './branches.ts'
+import { unreadOf } from './branches.ts'
 import { samplesFor } from './effort.ts'
 import { movedOn } from './frontier.ts'
 import { keptColumns, type PrunableLayer, tensorsOfRefit } from './layers.ts'
 import { beside, downstream, waves } from './parts.ts'
 import { type Frontier, rowsOf } from './passes.ts'
 import { fidelityOf, fullRefit, type KeptColumns, masked, sequentialRefit } from './refit.ts'
+import { standInsOf, zeroBiases } from './stand-ins.ts'
 import { type CrossMoments, crossBatchOf, crossStatisticsOf, type InputStatistics } from './statistics.ts'
 import type { Analysis, Execute, Kept, Samples } from './types.ts'
 
@@ -46,7 +47,8 @@ export async function refitNet(
   const { model, groups } = analysis
   const fidelity = new Map<string, number>()
   const values = maskedNet(analysis, kept, layers)
-  const { unread, silent, sums } = legacyOf(analysis, kept)
+  const unread = unreadOf(analysis, kept)
+  const { silent, sums } = standInsOf(analysis, kept)
   for (const [name, tensor] of zeroBiases(analysis, silent)) values.set(name, tensor)
   const reached = downstream(model, values.keys())
   const pending = [...layers.values()].filter(
