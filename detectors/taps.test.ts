@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DType, HardpackError, type Tensor, toFloat16 } from '../sdk/core/index.ts'
 import {
+  type AttributeValue,
   Fragment,
   type GraphProto,
   makeGraph,
@@ -19,9 +20,11 @@ import { chooseTaps, columnsOf, type Observed, tapCandidates, tapHead, tapLayout
 const seen = (shape: readonly number[], dtype: DType = 'float32'): Observed => ({ dtype, shape })
 const weight = (name: string) => makeTensor(name, { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
 
-const graphOf = (nodes: readonly (readonly [string, string[], string])[], logits: string): GraphProto =>
+type Line = readonly [op: string, inputs: string[], output: string, attributes?: Record<string, AttributeValue>]
+
+const graphOf = (nodes: readonly Line[], logits: string): GraphProto =>
   makeGraph('g', {
-    nodes: nodes.map(([opType, inputs, output]) => makeNode(opType, inputs, [output])),
+    nodes: nodes.map(([opType, inputs, output, attributes]) => makeNode(opType, inputs, [output], attributes)),
     inputs: [makeValue('x', 'float32', ['n', 3, 8, 8])],
     outputs: [makeValue(logits, 'float32', ['n', 10])],
     initializers: [weight('w')],
@@ -113,6 +116,28 @@ test('a transformer: the residual stream at even depths, and what the last layer
     chooseTaps(graph, rows, { logits: 'logits' }),
     taps.map((tap) => (tap.pool === 'tokens' ? { ...tap, tokens: 5 } : tap)),
   )
+})
+
+test('rows are the tokens of a sample only where samples come first, whatever made them', () => {
+  const rows = (perm: readonly number[]) => {
+    const graph = graphOf(
+      [
+        ['Conv', ['x', 'w'], 'c'],
+        ['Transpose', ['c'], 't', { perm }],
+        ['Reshape', ['t', 'w'], 'flat'],
+        ['LayerNormalization', ['flat', 'w'], 'norm'],
+        ['MatMul', ['m', 'w'], 'logits'],
+      ],
+      'logits',
+    )
+    const observed = new Map([
+      ['norm', seen([2 * 4, 7])],
+      ['logits', seen([2, 6])],
+    ])
+    return chooseTaps(graph, observed, { logits: 'logits', names: ['norm'] })
+  }
+  assert.deepEqual(rows([0, 2, 1]), [{ value: 'norm', channels: 7, pool: 'tokens', tokens: 4 }])
+  assert.deepEqual(rows([1, 0, 2]), [{ value: 'norm', channels: 7, pool: 'none' }])
 })
 
 test('a wide flattened map is tapped pooled; a multilayer perceptron by its activations', () => {

@@ -8,7 +8,14 @@
  */
 
 import { type DType, HardpackError } from '../sdk/core/index.ts'
-import { type Fragment, type GraphIndex, type GraphProto, indexGraph, type NodeProto } from '../sdk/onnx/index.ts'
+import {
+  type Fragment,
+  type GraphIndex,
+  type GraphProto,
+  indexGraph,
+  intsOf,
+  type NodeProto,
+} from '../sdk/onnx/index.ts'
 import { checkFeatures, type Features } from './features.ts'
 
 export interface Tap {
@@ -171,6 +178,14 @@ function withTokens(seen: Observed, samples: number): Observed {
   return areTokens ? { ...seen, shape: [samples, rows / samples, channels] } : seen
 }
 
+/** Whether rows were made of tokens that lie in front of the samples, `[tokens, n, channels]`. */
+function areTokensFirst(value: string, index: Flow): boolean {
+  let node = index.producers.get(value)
+  while (node && node.opType !== 'Reshape') node = index.producers.get(dataInputs(node, index)[0])
+  const before = index.producers.get(node?.input[0] ?? '')
+  return before?.opType === 'Transpose' && intsOf(before, 'perm')?.[0] !== 0
+}
+
 function tapOf(value: string, seen: Observed, index: Flow): Tap {
   const { shape } = seen
   if (shape.length === 2) return { value, channels: shape[1], pool: 'none' }
@@ -300,7 +315,9 @@ export function chooseTaps(
 ): Tap[] {
   const index = flowOf(graph)
   const samples = observed.get(logits)?.shape[0] ?? Number.POSITIVE_INFINITY
-  const known = new Map(Array.from(observed, ([name, seen]) => [name, withTokens(seen, samples)]))
+  const known = new Map(
+    Array.from(observed, ([name, seen]) => [name, areTokensFirst(name, index) ? seen : withTokens(seen, samples)]),
+  )
   const chosen = names ?? automatic(known, logits, index)
   if (chosen.length === 0) {
     throw new HardpackError('UNSUPPORTED_MODEL', `A guard expected activations before "${logits}" to tap, got none.`, {
@@ -310,8 +327,8 @@ export function chooseTaps(
   return chosen.map((name) => {
     const seen = known.get(name)
     if (seen && isFloat(seen) && seen.shape.length >= 2) {
-      const tap = tapOf(name, seen, index)
-      return seen === observed.get(name) ? tap : { ...tap, tokens: seen.shape[1] }
+      const [, tokens, channels] = seen.shape
+      return seen === observed.get(name) ? tapOf(name, seen, index) : { value: name, channels, pool: 'tokens', tokens }
     }
     const some = tapCandidates(graph).filter((candidate) => observed.has(candidate))
     throw new HardpackError(

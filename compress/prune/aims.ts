@@ -23,16 +23,14 @@ export interface BothNets {
   readonly second: (name: string) => string
 }
 
-/** What has not settled yet, and which sums layers aim at in place of their own, for branches behind those are gone. */
 export interface Surroundings {
+  /** What has not settled yet. */
   readonly waiting: ReadonlySet<string>
+  /** Sums behind branches that are gone, by the layers that stand in for those (see `stand-ins.ts`). */
   readonly sums: ReadonlyMap<string, string>
 }
 
-/**
- * What a layer should give; may append nodes to the graph of both nets.
- *
- */
+/** What a layer should give; may append nodes to the graph of both nets. */
 export function aimOf(analysis: Analysis, layer: PrunableLayer, both: BothNets, surroundings: Surroundings): LayerAim {
   const { contraction, layout } = layer
   const input = both.second(contraction.input)
@@ -81,7 +79,7 @@ export function rectifiedAimOf(
 /**
  * A residual sum, and what its other branch gives, if that has settled and is another than the original's.
  *
- * @param always also else: then what it gives in the original
+ * @param always in any case: what has not settled gives what it does in the original
  */
 function otherBranch(
   residual: Ending['residual'],

@@ -1,9 +1,10 @@
 /** A model made ready to be analysed: its batch is opened where it can be, and every layer in float32 has a bias to correct. */
 
 import { type CallOptions, HardpackError } from '../../sdk/core/index.ts'
-import { type Model, openBatch } from '../../sdk/onnx/index.ts'
+import { type Model, type NodeProto, openBatch } from '../../sdk/onnx/index.ts'
 import { withBiases } from './biases.ts'
 import { analyse } from './groups/analyse.ts'
+import { isPlain } from './groups/reading.ts'
 import { observeValues } from './observe.ts'
 import type { Analysis, Execute, Samples } from './types.ts'
 
@@ -21,7 +22,12 @@ export async function analysed(
 ): Promise<Analysis> {
   const { open, observed } = await opened(model, samples, execute, options)
   const first = analyse(open, observed)
-  const lacking = first.contractions.filter(({ bias, weight }) => bias === undefined && isFloat(first.model, weight))
+  const nodes = new Map(first.model.graph.node.flatMap((node) => node.output.map((name) => [name, node])))
+  const lacking = first.contractions.filter(({ output, bias, weight }) => {
+    const node = nodes.get(output) as NodeProto
+    // A third input that is no bias of its own is computed.
+    return bias === undefined && isFloat(first.model, weight) && !node.input[2] && isPlain(node)
+  })
   if (lacking.length === 0) return first
   const longer = withBiases(first, lacking)
   return analyse(longer.model, longer.observed)

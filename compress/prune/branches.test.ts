@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Model, makeGraph, makeNode, makeUntypedOutput } from '../../sdk/onnx/index.ts'
+import { type AttributeValue, float, type Model, makeGraph, makeNode, makeUntypedOutput } from '../../sdk/onnx/index.ts'
+import { costOf } from './cost.ts'
 import { analyse } from './groups/analyse.ts'
 import { Net } from './net.fixture.ts'
 import { observeValues } from './observe.ts'
 import { randomSamples } from './ort.fixture.ts'
 import { preparePruning } from './prepared.ts'
 import { execute, noise, samplesOf } from './session.fixture.ts'
+import { slice } from './slice.ts'
 import { standInsOf } from './stand-ins.ts'
 import type { Analysis } from './types.ts'
 
@@ -166,4 +168,90 @@ test('of two branches that add up to a sum only one may go, and none where the o
     const sum = small.add(other, small.conv(small.convRelu(y, 8, 12), 12, 8))
     assert.equal((await analysisOf(small.model(small.head(sum, 8)), [3, 4, 4])).branches.size, 0)
   }
+})
+
+test('a layer that cannot aim at what it gives, or that a rectifier alone separates from the sum, stands in for nobody', async () => {
+  const standIns = async (build: (net: Net) => { out: string; group: string }) => {
+    const net = new Net([3, 4, 4])
+    const { out, group } = build(net)
+    return standInsOf(await analysisOf(net.model(net.head(out, 8)), [3, 4, 4]), new Map([[group, []]]))
+  }
+  const branch = (net: Net, x: string): { group: string; end: string } => {
+    const group = net.conv(x, 8, 10)
+    return { group, end: net.conv(net.relu(group), 10, 8) }
+  }
+  // 260 inputs of 3 × 3: fitted by its channels alone.
+  const wide = await standIns((net) => {
+    const x = net.conv(net.convRelu(net.input, 3, 260), 260, 8)
+    const { group, end } = branch(net, x)
+    return { out: net.add(x, end), group }
+  })
+  assert.deepEqual([wide.sums.size, wide.silent.size], [0, 0])
+  const rectifiedOnce = await standIns((net) => {
+    const x = net.convRelu(net.convRelu(net.input, 3, 8), 8, 8)
+    const { group, end } = branch(net, x)
+    return { out: net.node('Tanh', [net.add(x, end)]), group }
+  })
+  assert.deepEqual([rectifiedOnce.sums.size, rectifiedOnce.silent.size], [0, 0])
+})
+
+test('a layer whose third input is no plain bias ends no branch, and is left as it is', async () => {
+  const gemm = (attributes: Record<string, AttributeValue>, computed: boolean): Model => {
+    const net = new Net([6])
+    const dense = (x: string, inputs: number, outputs: number): string =>
+      net.node('Gemm', [x, net.weight([inputs, outputs]), net.weight([outputs])])
+    const x = net.relu(dense(net.input, 6, 8))
+    const hidden = net.relu(dense(x, 8, 12))
+    const third = computed ? dense(x, 8, 8) : net.weight([8])
+    const end = net.node('Gemm', [hidden, net.weight([12, 8]), third], attributes)
+    return net.model(dense(net.relu(net.add(x, end)), 8, 4))
+  }
+  const samples = samplesOf(noise([64, 6], 5))
+  for (const [attributes, computed, branches] of [
+    [{}, false, 1],
+    [{}, true, 0],
+    [{ beta: float(0.25) }, false, 0],
+    [{ alpha: float(0.5) }, false, 0],
+  ] as const) {
+    const model = gemm(attributes, computed)
+    assert.equal((await analysisOf(model, [6])).branches.size, branches)
+    const { net, finish } = await preparePruning(model, samples, execute, { align: 4 })
+    const { difference } = await finish(new Map(), false)
+    assert.ok(difference.distance < 1e-9, `nothing removed, and ${difference.distance} from the original`)
+    assert.equal([...net.layers.values()].length, computed ? 4 : branches === 1 ? 4 : 3)
+  }
+})
+
+test('parameters that two blocks share stay as long as one of them does', async () => {
+  const net = new Net(TOKENS)
+  const [scale, shift] = [net.weight([6], 0.4, 1), net.weight([6])]
+  let x = net.input
+  for (let block = 0; block < 2; block++) {
+    const normal = net.node('LayerNormalization', [x, scale, shift], { axis: -1 })
+    x = net.add(x, net.linear(net.relu(net.linear(normal, 6, 8)), 8, 6))
+  }
+  const analysis = await analysisOf(
+    net.model(net.linear(net.node('ReduceMean', [x], { axes: [1], keepdims: 0 }), 6, 4)),
+    TOKENS,
+  )
+  const [a, b] = analysis.branches.keys()
+  for (const gone of [[a], [b], [a, b]]) {
+    const kept = new Map(gone.map((name) => [name, []]))
+    const { initializer } = slice(analysis, kept).graph
+    const floats = initializer.filter(({ dataType }) => dataType === 1)
+    const numbers = floats.reduce((sum, { dims }) => sum + dims.reduce<number>((n, dim) => n * Number(dim), 1), 0)
+    assert.equal(costOf(analysis, kept).parameters, numbers)
+  }
+})
+
+test('what of a branch that is gone would be no number hurts nobody', async () => {
+  const net = new Net([3, 4, 4])
+  const x = net.convRelu(net.input, 3, 8)
+  const inner = net.conv(net.relu(net.conv(x, 8, 6)), 6, 10, 3, { bias: false })
+  const scaled = net.node('Div', [inner, net.node('ReduceL2', [inner], { axes: [2, 3], keepdims: 1 })])
+  const model = net.model(net.head(net.add(x, net.conv(scaled, 10, 8)), 8))
+  const prepared = await preparePruning(model, samplesOf(noise([64, 3, 4, 4], 6)), execute)
+  const [name] = prepared.net.analysis.branches.keys()
+  const { difference } = await prepared.finish(new Map([[name, []]]))
+  assert.ok(Number.isFinite(difference.distance))
 })

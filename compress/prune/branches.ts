@@ -4,7 +4,7 @@
  */
 
 import { type Model, makeTensor, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
-import { endingOf } from './ending.ts'
+import { endingOf, same } from './ending.ts'
 import { namesInBodies } from './groups/unshare.ts'
 import type { Analysis, Branch, Contraction, Group, Kept } from './types.ts'
 
@@ -19,19 +19,24 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
     ...model.graph.output.map(({ name }) => name),
     ...model.graph.node.flatMap((node) => [...namesInBodies(node)]),
   ])
+  const nodes = new Map(model.graph.node.flatMap((node) => node.output.map((name) => [name, node])))
+  /** The sum that a layer ends in, where nothing of it but its bias need stay. */
+  const sumOf = (contraction: Contraction): string | undefined => {
+    const { residual, next } = endingOf(analysis, contraction)
+    const [, , third = ''] = nodes.get(contraction.output)?.input ?? []
+    if (!residual || (third !== '' && third !== contraction.bias)) return undefined
+    const { sum, other } = residual
+    const isPinned = [sum, ...(next?.output ?? [])].some((name) => pinned.has(name))
+    return !isPinned && same(shapeOf(other), shapeOf(sum)) ? sum : undefined
+  }
   for (const group of groups) {
-    const ends = group.readers.filter(isWhole).map(({ contraction }) => contraction)
-    const last = ends.filter((contraction) => {
-      const { residual, next } = endingOf(analysis, contraction)
-      if (!residual || [residual.sum, ...(next?.output ?? [])].some((name) => pinned.has(name))) return false
-      return String(shapeOf(residual.other)) === String(shapeOf(residual.sum))
-    })
-    const sums = last.map((contraction) => endingOf(analysis, contraction).residual?.sum as string)
+    const ends = group.readers.filter((reader) => isWhole(reader) && sumOf(reader.contraction) !== undefined)
+    const sums = ends.map(({ contraction }) => sumOf(contraction) as string)
     // Of two branches that add up to a sum, one is what is left of it when the other goes.
-    if (last.length === 0 || sums.some((sum, i) => taken.has(sum) || sums.indexOf(sum) < i)) continue
-    const outputs = new Set(last.map(({ output }) => output))
+    if (ends.length === 0 || sums.some((sum, i) => taken.has(sum) || sums.indexOf(sum) < i)) continue
+    const outputs = new Set(ends.map(({ contraction }) => contraction.output))
     const read = readValues(model, outputs)
-    for (const { bias } of last) if (bias !== undefined) read.add(bias)
+    for (const { contraction } of ends) if (contraction.bias !== undefined) read.add(contraction.bias)
     const unread = new Set([...whole].filter((name) => !read.has(name)))
     const goes = ({ output }: Contraction): boolean => unread.has(output) || outputs.has(output)
     if (!layersOfGroup(group).every(goes)) continue
@@ -39,7 +44,11 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
       (other) => other !== group && layersOfGroup(other).every(({ output }) => unread.has(output)),
     )
     for (const sum of sums) taken.add(sum)
-    branches.set(group.name, { ends: last, unread, inner: inner.map(({ name }) => name) })
+    branches.set(group.name, {
+      ends: ends.map(({ contraction }) => contraction),
+      unread,
+      inner: inner.map(({ name }) => name),
+    })
   }
   return branches
 }
@@ -47,6 +56,13 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
 /** Groups of branches of which nothing stays, those that lie in them included. */
 export const goneGroups = ({ branches }: Pick<Analysis, 'branches'>, kept: Kept): string[] =>
   [...branches].flatMap(([name, { inner }]) => (kept.get(name)?.length === 0 ? [name, ...inner] : []))
+
+/** Those of them that lie in no other. */
+export function outerBranches({ branches }: Pick<Analysis, 'branches'>, kept: Kept): string[] {
+  const gone = [...branches].filter(([name]) => kept.get(name)?.length === 0)
+  const inner = new Set(gone.flatMap(([, branch]) => branch.inner))
+  return gone.map(([name]) => name).filter((name) => !inner.has(name))
+}
 
 /** Values and constants that nobody needs any more, for they are in branches that are gone. */
 export const unreadOf = ({ branches }: Pick<Analysis, 'branches'>, kept: Kept): Set<string> =>
@@ -99,7 +115,7 @@ export function removeBranches(analysis: Analysis, kept: Kept, { graph }: Model)
     if (bias?.data.some((value) => value !== 0)) {
       const isOfMap = contraction.kind !== 'linear' && !addsBias
       const behind = isOfMap ? (analysis.observed.get(sum)?.shape.length ?? 2) - 2 : 0
-      const name = `${sum}/bias`
+      const name = `${sum}/branch/bias`
       graph.initializer.push(
         makeTensor(name, { ...bias, shape: [...bias.shape, ...new Array<number>(behind).fill(1)] }),
       )

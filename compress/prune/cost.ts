@@ -1,6 +1,7 @@
 /** What a cut model costs, without cutting it: sizes are counts of positions, and those are sums over the units that stay. */
 
 import { type DType, dtypeOf } from '../../sdk/core/index.ts'
+import type { TensorProto } from '../../sdk/onnx/index.ts'
 import { likenessOf, stayingUnits } from './cut.ts'
 import type { Structure } from './groups/structure.ts'
 import type { Analysis, Cost, Kept } from './types.ts'
@@ -28,8 +29,8 @@ interface Staying {
 interface Term {
   readonly factor: number
   readonly sizes: readonly Size[]
-  /** Groups that it goes with, wherever nothing of one stays. */
-  readonly branches: readonly number[]
+  /** Of each copy, the groups whose branches it lies in: it goes when each copy is in one of which nothing stays. */
+  readonly branches: readonly (readonly number[])[]
 }
 
 interface Terms {
@@ -82,7 +83,7 @@ function stayingOf(analysis: Analysis, kept: Kept): Staying {
 }
 
 function productOf({ factor, sizes, branches }: Term, stays: Staying): number {
-  if (branches.some((group) => stays.groups[group] === 0)) return 0
+  if (branches.every((copy) => copy.some((group) => stays.groups[group] === 0))) return 0
   let product = factor
   for (const { always, groups, units } of sizes) {
     let size = always
@@ -98,15 +99,20 @@ function termsOf(analysis: Analysis): Terms {
   if (known) return known
   const { structure } = analysis
   const macs = new Map(
-    structure.work.map(({ output, sizes }) => [output, termOf(analysis, output, sizes, structure.batch)]),
+    structure.work.map(({ output, sizes }) => [output, termOf(analysis, [output], sizes, structure.batch)]),
   )
   const terms = { macs, parameters: parametersOf(analysis) }
   made.set(structure, terms)
   return terms
 }
 
-/** @param name the value or constant that it is the cost of */
-function termOf(analysis: Analysis, name: string, sizes: readonly (number | Int32Array)[], batch: number): Term {
+/** @param copies the value that it is the cost of, or all copies of the constant */
+function termOf(
+  analysis: Analysis,
+  copies: readonly string[],
+  sizes: readonly (number | Int32Array)[],
+  batch: number,
+): Term {
   let factor = 1 / batch
   const variable: Size[] = []
   for (const size of sizes) {
@@ -117,8 +123,8 @@ function termOf(analysis: Analysis, name: string, sizes: readonly (number | Int3
       else variable.push(counted)
     }
   }
-  const branches = analysis.groups.flatMap((group, i) =>
-    analysis.branches.get(group.name)?.unread.has(name) ? [i] : [],
+  const branches = copies.map((copy) =>
+    analysis.groups.flatMap(({ name }, i) => (analysis.branches.get(name)?.unread.has(copy) ? [i] : [])),
   )
   return { factor, sizes: variable, branches }
 }
@@ -148,20 +154,21 @@ function parametersOf(analysis: Analysis): Term[] {
   const own = new Set(contractions.flatMap(({ weight, bias }) => [weight, bias]))
   const quantised = model.graph.node.filter(({ opType }) => opType === 'DequantizeLinear')
   const dequantised = new Set(quantised.map(({ input }) => input[0]))
-  const counted = new Set<string>()
-  return model.graph.initializer.flatMap((tensor) => {
-    if (INTEGERS.has(dtypeOf(tensor.dataType)) && !dequantised.has(tensor.name)) return []
+  const alike = new Map<string, TensorProto[]>()
+  for (const tensor of model.graph.initializer) {
+    if (INTEGERS.has(dtypeOf(tensor.dataType)) && !dequantised.has(tensor.name)) continue
     const likeness = own.has(tensor.name) ? tensor.name : likenessOf(analysis, tensor.name)
-    if (counted.has(likeness)) return []
-    counted.add(likeness)
-    const axes = structure.axes.get(tensor.name) ?? []
-    return [
-      termOf(
-        analysis,
-        tensor.name,
-        tensor.dims.map((size, i) => axes[i] ?? Number(size)),
-        1,
-      ),
-    ]
+    alike.set(likeness, [...(alike.get(likeness) ?? []), tensor])
+  }
+  return Array.from(alike.values(), (tensors) => {
+    const [{ name, dims }] = tensors
+    const axes = structure.axes.get(name) ?? []
+    const copies = tensors.map((tensor) => tensor.name)
+    return termOf(
+      analysis,
+      copies,
+      dims.map((size, i) => axes[i] ?? Number(size)),
+      1,
+    )
   })
 }

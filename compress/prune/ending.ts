@@ -34,5 +34,6 @@ export function endingOf({ model, observed }: Pick<Analysis, 'model' | 'observed
   return { end, addsBias, residual: { sum, other }, next: onlyReader(sum) }
 }
 
-const same = (a: readonly number[] = [], b: readonly number[] = []): boolean =>
-  a.length === b.length && a.every((size, i) => size === b[i])
+/** Whether two shapes are known to be the same. */
+export const same = (a?: readonly number[], b?: readonly number[]): boolean =>
+  a !== undefined && a.length === b?.length && a.every((size, i) => size === b[i])

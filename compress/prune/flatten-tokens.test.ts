@@ -82,9 +82,36 @@ test('an output of the graph keeps its shape and its name, with a fixed batch, t
   assert.ok(errorBetween(after[name], before[name]) <= 1e-6)
 })
 
-test('a model that takes inputs of any size is left as it is', async () => {
+test('a model that takes inputs of any size, or of a shape that nobody said, is left as it is', async () => {
   const net = new Net([6, 5])
   const model = net.model(blocks(net))
-  model.graph.input = [makeValue('x', 'float32', ['n', 6, 'tokens'])]
-  assert.equal(await flattenTokens(model, SAMPLES, execute), model)
+  const unknown = makeValue('x', 'float32', ['n', 6, 5])
+  if (unknown.type?.tensorType) unknown.type.tensorType.shape = null
+  for (const input of [makeValue('x', 'float32', ['n', 6, 'tokens']), unknown]) {
+    model.graph.input = [input]
+    assert.equal(await flattenTokens(model, SAMPLES, execute), model)
+    assert.equal(await foldShapes(model, SAMPLES, execute), model)
+  }
+})
+
+test('values with a second size that follows the batch are no rows; half of a batch is no constant', async () => {
+  const net = new Net([6, 5])
+  const tokens = net.transpose(net.input, [0, 2, 1])
+  const block = (x: string): string => net.add(x, net.linear(net.relu(net.linear(net.layerNorm(x, 6), 6, 8)), 8, 6))
+  const x = block(block(tokens))
+  const everyone = net.transpose(net.reshape(tokens, [1, -1, 6]), [0, 2, 1])
+  const likeness = net.node('MatMul', [net.node('Softmax', [x], { axis: -1 }), everyone])
+  const nearest = block(net.add(x, net.node('ReduceMean', [likeness], { axes: [-1], keepdims: 1 })))
+  const half = net.node('Div', [net.size(net.input, 0), net.ints([2])])
+  const first = net.node('Slice', [nearest, net.ints([0]), half, net.ints([0])])
+  const model = net.model(net.node('ReduceMean', [block(block(first))], { axes: [1], keepdims: 0 }))
+  const flat = await flattenTokens(await foldShapes(model, SAMPLES, execute), SAMPLES, execute)
+  assert.notEqual(flat.graph.node.length, model.graph.node.length)
+  for (const batch of [2, 4, 6]) {
+    const feeds = { x: await SAMPLES.batch(Array.from({ length: batch }, (_, i) => i % 4)) }
+    const [before, after] = await Promise.all(
+      [model, flat].map(async (each) => (await execute(writeModel(each))).run(feeds)),
+    )
+    for (const [output, tensor] of Object.entries(before)) assert.ok(errorBetween(after[output], tensor) <= 1e-6)
+  }
 })

@@ -7,7 +7,6 @@
 
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
 import {
-  feedsOf,
   type GraphIndex,
   indexGraph,
   intOf,
@@ -20,15 +19,13 @@ import {
 } from '../../sdk/onnx/index.ts'
 import { removeUnread } from './groups/unread.ts'
 import { copyModel } from './groups/unshare.ts'
-import { firstSamples, fixedBatchOf, runsOf } from './observe.ts'
+import { runsOf, tellingBatches } from './observe.ts'
 import type { Execute, Samples } from './types.ts'
 
 /** Operators on single numbers, of one or of two values. */
 const ELEMENTWISE = new Set([
   ...['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Relu', 'Erf', 'Sigmoid', 'Tanh', 'Gelu', 'Sqrt', 'Neg', 'Exp', 'Identity'],
 ])
-
-const BATCHES = [2, 3]
 
 /** A value of the graph: its sizes, with −1 for one that follows the batch. */
 type Shape = readonly number[]
@@ -54,12 +51,11 @@ export async function flattenTokens(
   execute: Execute,
   { signal }: CallOptions = {},
 ): Promise<Model> {
-  const [input] = feedsOf(model.graph)
-  const [, ...sizes] = input.type?.tensorType?.shape?.dim ?? []
   const index = indexGraph(model.graph)
-  const isOpen = sizes.some(({ value }) => value !== 'dimValue')
-  if (isOpen || !model.graph.node.some((node) => biasBehind(node, index))) return model
-  const shapes = await shapesOf(model, samples, execute, { signal })
+  const batches = await tellingBatches(model, samples)
+  const isSparse = model.graph.sparseInitializer.length > 0
+  if (isSparse || batches.length === 0 || !model.graph.node.some((node) => biasBehind(node, index))) return model
+  const shapes = await shapesOf(model, batches, execute, { signal })
   const regions = regionsOf(model, index, shapes).filter((region) => isWorth(region, index))
   if (regions.length === 0) return model
   const flat = copyModel(model)
@@ -72,7 +68,7 @@ export async function flattenTokens(
 /** The sizes of all values. */
 async function shapesOf(
   model: Model,
-  samples: Samples,
+  batches: readonly Tensor[],
   execute: Execute,
   options: CallOptions,
 ): Promise<Map<string, Shape>> {
@@ -81,10 +77,7 @@ async function shapesOf(
   const values = graph.node.flatMap(({ opType, output }) => (opType === 'Constant' ? [] : output.filter(Boolean)))
   const nameOf = (value: string): string => `${value}/flatten/shape`
   graph.node.push(...values.map((value) => makeNode('Shape', [value], [nameOf(value)])))
-  const fixed = fixedBatchOf(feedsOf(graph)[0])
-  const batches = (fixed === undefined ? BATCHES : [fixed]).map((count) => firstSamples(samples, count))
-  const runs = await runsOf(longer, values.map(nameOf), await Promise.all(batches), execute, options)
-  const [first, second = first] = runs
+  const [first, second = first] = await runsOf(longer, values.map(nameOf), batches, execute, options)
   return new Map(
     values.map((value) => {
       const [a, b] = [first, second].map((run) => Array.from(run[nameOf(value)].data, Number))
@@ -131,18 +124,20 @@ function regionsOf({ graph }: Model, index: GraphIndex, shapes: ReadonlyMap<stri
   return regions
 }
 
+/** Whether only the first size may follow the batch: a `Reshape` takes −1 once. */
+const isSettled = ([, ...sizes]: Shape): boolean => sizes.every((size) => size > 0)
+
 /** Whether a node computes each token of `[batch, …, channels]` by itself, and would do so without the axes between. */
 function treatsTokens(node: NodeProto, { constants }: GraphIndex, shapes: ReadonlyMap<string, Shape>): boolean {
   const { domain, opType, input, output } = node
   const shape = shapes.get(output[0])
   if (domain !== '' || !shape || shape.length < 3 || output.length !== 1) return false
-  // What follows the batch is −1, which a Reshape takes once.
-  if (shape.includes(0) || shape.slice(1).includes(-1)) return false
   const tokens = shape.slice(0, -1)
   const isAlike = (name: string): boolean => {
     const own = shapes.get(name)
-    return own !== undefined && own.length === shape.length && tokens.every((size, i) => own[i] === size)
+    return own?.length === shape.length && tokens.every((size, i) => own[i] === size) && isSettled(own)
   }
+  if (!isSettled(shape)) return false
   const isOfChannels = (name: string): boolean => (constants.get(name)?.dims.length ?? 2) <= 1
   const [first, ...others] = input
   if (opType === 'MatMul') return isAlike(first) && constants.get(others[0])?.dims.length === 2
@@ -202,36 +197,39 @@ function flatten(
   shapes: ReadonlyMap<string, Shape>,
   copies: ReadonlyMap<NodeProto, NodeProto>,
 ): void {
-  const copyOf = (node: NodeProto): NodeProto => copies.get(node) as NodeProto
-  const inside = [...region.nodes].map(copyOf)
+  const makerOf = (value: string): NodeProto => copies.get(index.producers.get(value) as NodeProto) as NodeProto
   const target = (name: string, sizes: Shape): string => {
-    const data = BigInt64Array.from(sizes, BigInt)
-    graph.initializer.push(makeTensor(name, { dtype: 'int64', shape: [sizes.length], data } satisfies Tensor))
+    graph.initializer.push(
+      makeTensor(name, { dtype: 'int64', shape: [sizes.length], data: BigInt64Array.from(sizes, BigInt) }),
+    )
     return name
   }
-  const rowsOf = (value: string): string => `${value}/rows`
-  const rowSizes = (value: string): Shape => [-1, ...(shapes.get(value) ?? []).slice(-1)]
+  const rowsOf = (value: string): string => `${value}/flatten/rows`
+  const insert = (maker: NodeProto, from: string, sizes: string, to: string): void => {
+    graph.node.splice(graph.node.indexOf(maker) + 1, 0, makeNode('Reshape', [from, sizes], [to]))
+  }
+  const renamed = new Map<string, string>()
   for (const value of region.entries) {
-    const maker = index.producers.get(value)
-    if (maker && comesReshaped(value, region, index)) {
-      copyOf(maker).input[1] = target(`${value}/rows/target`, rowSizes(value))
-      continue
+    const sizes = target(`${value}/flatten/target`, [-1, (shapes.get(value) as Shape).at(-1) as number])
+    const maker = makerOf(value)
+    if (comesReshaped(value, region, index)) {
+      maker.input[1] = sizes
+    } else {
+      insert(maker, value, sizes, rowsOf(value))
+      renamed.set(value, rowsOf(value))
     }
-    for (const node of inside) node.input = node.input.map((name) => (name === value ? rowsOf(value) : name))
-    const reshape = makeNode('Reshape', [value, target(`${value}/rows/target`, rowSizes(value))], [rowsOf(value)])
-    graph.node.splice(maker ? graph.node.indexOf(copyOf(maker)) + 1 : 0, 0, reshape)
   }
   for (const value of region.exits) {
     if (isReshaped(value, region, index)) continue
-    const maker = copyOf(index.producers.get(value) as NodeProto)
-    for (const node of inside) node.input = node.input.map((name) => (name === value ? rowsOf(value) : name))
-    maker.output = maker.output.map((name) => (name === value ? rowsOf(value) : name))
-    const back = makeNode(
-      'Reshape',
-      [rowsOf(value), target(`${value}/tokens/target`, shapes.get(value) as Shape)],
-      [value],
-    )
-    graph.node.splice(graph.node.indexOf(maker) + 1, 0, back)
+    const maker = makerOf(value)
+    const [, ...sizes] = shapes.get(value) as Shape
+    insert(maker, rowsOf(value), target(`${value}/flatten/target`, [-1, ...sizes]), value)
+    maker.output = [rowsOf(value)]
+    renamed.set(value, rowsOf(value))
+  }
+  for (const node of region.nodes) {
+    const copy = copies.get(node) as NodeProto
+    copy.input = copy.input.map((name) => renamed.get(name) ?? name)
   }
   const flat = new Set([...region.nodes].flatMap(({ output }) => output))
   graph.valueInfo = graph.valueInfo.filter(({ name }) => !flat.has(name) && !region.entries.includes(name))

@@ -6,20 +6,17 @@
  */
 
 import type { CallOptions, Tensor } from '../../sdk/core/index.ts'
-import { feedsOf, type Model, makeNode, makeTensor, type NodeProto } from '../../sdk/onnx/index.ts'
+import { type Model, makeNode, makeTensor, type NodeProto } from '../../sdk/onnx/index.ts'
 import { removeUnread } from './groups/unread.ts'
 import { copyModel, namesInBodies } from './groups/unshare.ts'
-import { firstSamples, fixedBatchOf, runsOf } from './observe.ts'
+import { runsOf, tellingBatches } from './observe.ts'
 import type { Execute, Samples } from './types.ts'
 
 /** Operators that give some of the sizes that they read, or what follows from two of them. */
-const PICKING = new Set([
+const OF_SIZES = new Set([
   ...['Cast', 'Concat', 'Gather', 'Identity', 'Reshape', 'Slice', 'Squeeze', 'Unsqueeze', 'Where'],
   ...['Add', 'Sub', 'Mul', 'Div'],
 ])
-
-/** Two sizes of a batch tell what follows it. */
-const BATCHES = [2, 3]
 
 /**
  * The same model with its settled sizes as constants; itself where the sizes of inputs are open.
@@ -33,20 +30,15 @@ export async function foldShapes(
   execute: Execute,
   { signal }: CallOptions = {},
 ): Promise<Model> {
-  const [input] = feedsOf(model.graph)
-  const [, ...sizes] = input.type?.tensorType?.shape?.dim ?? []
-  const picked = pickedSizes(model)
-  if (picked.size === 0 || sizes.some(({ value }) => value !== 'dimValue')) return model
-  const reshapes = model.graph.node.filter(
-    ({ opType, input: [, target] }) => opType === 'Reshape' && picked.has(target),
-  )
+  const sizes = computedSizes(model)
+  const batches = await tellingBatches(model, samples)
+  if (sizes.size === 0 || batches.length === 0) return model
+  const reshapes = model.graph.node.filter(({ opType, input: [, target] }) => opType === 'Reshape' && sizes.has(target))
   const shapes = reshapes.map(({ output: [output] }) => makeNode('Shape', [output], [shapeOf(output)]))
   const longer = copyModel(model)
   longer.graph.node.push(...shapes)
-  const fixed = fixedBatchOf(input)
-  const batches = (fixed === undefined ? BATCHES : [fixed]).map((count) => firstSamples(samples, count))
-  const wanted = [...picked, ...shapes.flatMap(({ output }) => output)]
-  const runs = await runsOf(longer, wanted, await Promise.all(batches), execute, { signal })
+  const wanted = [...sizes, ...shapes.flatMap(({ output }) => output)]
+  const runs = await runsOf(longer, wanted, batches, execute, { signal })
   const targets = new Map(
     reshapes.map(({ output: [output] }) => [output, followingBatch(runs.map((run) => run[shapeOf(output)]))]),
   )
@@ -54,7 +46,7 @@ export async function foldShapes(
   const { graph } = folded
   const outputs = new Set(graph.output.map(({ name }) => name))
   const settled = new Map<string, Tensor>()
-  for (const name of picked) {
+  for (const name of sizes) {
     const [first, ...others] = runs.map((run) => run[name])
     const isConstant = others.every((other) => String(other.data) === String(first.data))
     if (isConstant && !outputs.has(name)) settled.set(name, first)
@@ -71,20 +63,20 @@ export async function foldShapes(
   return folded
 }
 
-/** Lists of sizes that are picked from shapes and constants. */
-function pickedSizes({ graph }: Model): Set<string> {
+/** Lists of sizes that are computed from shapes and constants alone. */
+function computedSizes({ graph }: Model): Set<string> {
   const constants = new Set(graph.initializer.map(({ name }) => name))
-  const picked = new Set<string>()
+  const sizes = new Set<string>()
   const isSize = ({ opType, input }: NodeProto): boolean =>
     opType === 'Shape' ||
-    (PICKING.has(opType) &&
-      input.some((name) => picked.has(name)) &&
-      input.every((name) => name === '' || picked.has(name) || constants.has(name)))
+    (OF_SIZES.has(opType) &&
+      input.some((name) => sizes.has(name)) &&
+      input.every((name) => name === '' || sizes.has(name) || constants.has(name)))
   for (const node of graph.node) {
     if (node.opType === 'Constant') constants.add(node.output[0])
-    else if (isSize(node) && namesInBodies(node).size === 0) picked.add(node.output[0])
+    else if (isSize(node) && namesInBodies(node).size === 0) sizes.add(node.output[0])
   }
-  return picked
+  return sizes
 }
 
 const shapeOf = (value: string): string => `${value}/fold/shape`

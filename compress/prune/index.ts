@@ -1,6 +1,6 @@
 /** Structured pruning of ONNX models: what can be removed, and removing it. */
 
-export { unreadOf } from './branches.ts'
+export { goneGroups, unreadOf } from './branches.ts'
 export type { Budget } from './budget.ts'
 export { costByContraction, costOf } from './cost.ts'
 export type { Criterion } from './criteria.ts'

@@ -4,6 +4,7 @@
  */
 
 import { intOf, type Model, makeTensor, type NodeProto, payloadOf, type TensorProto } from '../../sdk/onnx/index.ts'
+import { unreadOf } from './branches.ts'
 import { keptPositions, stayingUnits } from './cut.ts'
 import { copyModel } from './groups/unshare.ts'
 import type { Analysis, Contraction, Kept } from './types.ts'
@@ -17,6 +18,7 @@ import type { Analysis, Contraction, Kept } from './types.ts'
  */
 export function mask(analysis: Analysis, kept: Kept): Model {
   const stays = stayingUnits(analysis, kept)
+  const unread = unreadOf(analysis, kept)
   const model = copyModel(analysis.model)
   const readers = new Map(analysis.contractions.map((contraction) => [contraction.weight, contraction]))
   const constants = new Map(model.graph.initializer.map((tensor) => [tensor.name, tensor]))
@@ -24,7 +26,8 @@ export function mask(analysis: Analysis, kept: Kept): Model {
   model.graph.initializer = model.graph.initializer.map((tensor) => {
     const contraction = readers.get(tensor.name)
     const axis = contraction && analysis.structure.axes.get(tensor.name)?.[contraction.inputAxis]
-    if (!contraction || !axis) return tensor
+    // What nobody needs any more might make of zeros what is no number.
+    if (!contraction || !axis || unread.has(contraction.output)) return tensor
     const left = new Set(keptPositions(analysis, stays, axis))
     return left.size === axis.length ? tensor : zeroed(tensor, contraction, left, zeroOf(tensor.name))
   })

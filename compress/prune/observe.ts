@@ -11,6 +11,9 @@ import type { Execute, Observed, Samples } from './types.ts'
 /** Two samples, so that no axis of them looks like one that can be left out. */
 const FEW = 2
 
+/** Their halves, thirds and quarters, as whole numbers, differ too. */
+const TELLING = [2, 7]
+
 /** Integers of larger tensors are no shapes. */
 const SMALL = 64
 
@@ -46,6 +49,19 @@ export async function observeValues(
     })
   }
   return observed
+}
+
+/**
+ * Batches that tell which sizes of values follow the batch: two of different sizes, or the one that is fixed.
+ *
+ * @returns none where another size of the input is open
+ */
+export async function tellingBatches(model: Model, samples: Samples): Promise<Tensor[]> {
+  const [input] = feedsOf(model.graph)
+  const dims = input.type?.tensorType?.shape?.dim
+  if (!dims || dims.slice(1).some(({ value }) => value !== 'dimValue')) return []
+  const fixed = fixedBatchOf(input)
+  return Promise.all((fixed === undefined ? TELLING : [fixed]).map((count) => firstSamples(samples, count)))
 }
 
 /** The first samples; from the beginning again where there are fewer. */

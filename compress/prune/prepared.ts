@@ -8,7 +8,7 @@ import type { Model } from '../../sdk/onnx/index.ts'
 import { type Allocation, allocate } from './allocate.ts'
 import { analysed } from './analysed.ts'
 import { reestimated } from './batch-norm.ts'
-import { withInner } from './branches.ts'
+import { outerBranches, withInner } from './branches.ts'
 import { type Budget, budgetCost, checkBudget } from './budget.ts'
 import { costOf } from './cost.ts'
 import { type Criterion, orderBy } from './criteria.ts'
@@ -166,6 +166,7 @@ export async function preparePruning(
         units: [units, finished.kept.get(name)?.length ?? units],
         width,
       })),
+      branches: outerBranches(analysis, finished.kept),
       frozen: analysis.frozen,
       agreement: agreementOf(judge, finished.difference, judged !== samples),
       curve: path.map((allocation) => ({

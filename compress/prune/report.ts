@@ -33,6 +33,8 @@ export interface PruneReport {
     readonly units: readonly [number, number]
     readonly width: number
   }[]
+  /** Residual branches that are gone as a whole, by the group that they went with. */
+  readonly branches: readonly string[]
   readonly frozen: readonly Frozen[]
   readonly agreement: {
     readonly samples: number

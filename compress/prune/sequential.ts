@@ -134,13 +134,16 @@ function priorOf(
 
 /** The initializers of the layers that lose inputs, without a refit. */
 export function maskedNet(
-  { groups }: Pick<Analysis, 'groups'>,
+  analysis: Pick<Analysis, 'groups' | 'branches'>,
   kept: Kept,
   layers: ReadonlyMap<string, PrunableLayer>,
 ): Map<string, Tensor> {
   const values = new Map<string, Tensor>()
+  const unread = unreadOf(analysis, kept)
   for (const layer of layers.values()) {
-    const columns = keptColumns(groups, layer, kept)
+    // Of zeros it might make what is no number.
+    if (unread.has(layer.name)) continue
+    const columns = keptColumns(analysis.groups, layer, kept)
     const left = columns.reduce((sum, list) => sum + list.length, 0)
     if (left === layer.layout.groups * layer.layout.columns) continue
     for (const [name, tensor] of tensorsOfRefit(layer, masked(layer, columns))) values.set(name, tensor)

@@ -8,11 +8,12 @@ import { indexGraph, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
 import { goneGroups, unreadOf } from './branches.ts'
 import { endingOf } from './ending.ts'
 import type { Analysis, Contraction, Kept } from './types.ts'
-import { withInitializers } from './weights.ts'
+import { unfoldingOf } from './unfolding.ts'
+import { layoutOf, withInitializers } from './weights.ts'
 
 const FLOAT = 1
 
-export interface StandIns {
+interface StandIns {
   /** Layers that give nothing any more, by their outputs. */
   readonly silent: ReadonlySet<string>
   /** By the output of a layer that adds to the same sum as a gone branch, or to one before it: the sum behind the last of them. */
@@ -39,20 +40,21 @@ export function standInsOf(analysis: Analysis, kept: Kept): StandIns {
   /** The gone layer that adds to a value next, and the sum. */
   const goneBehind = (value: string): { contraction: Contraction; sum: string } | undefined => {
     const next = reader(value)
-    const add = next?.opType === 'Relu' ? reader(next.output[0]) : next
+    const isRectified = next?.opType === 'Relu'
+    const add = isRectified ? reader(next.output[0]) : next
+    // What is rectified before the sum can only aim at what is rectified behind it.
+    if (isRectified && add && reader(add.output[0])?.opType !== 'Relu') return undefined
     const contraction = add?.opType === 'Add' ? add.input.flatMap((name) => ends.get(name) ?? [])[0] : undefined
     return add && contraction && { contraction, sum: add.output[0] }
   }
   const own = new Set([...ends.values()].map(({ output }) => output))
-  const float32 = new Set(model.graph.initializer.flatMap(({ name, dataType }) => (dataType === FLOAT ? [name] : [])))
   for (const contraction of contractions) {
-    const { output, weight, bias = '' } = contraction
-    const isFitted = float32.has(weight) && float32.has(bias)
-    if (own.has(output) || unread.has(output) || !isFitted) continue
+    const { output } = contraction
+    if (own.has(output) || unread.has(output) || !canAim(analysis, contraction)) continue
     const { end, residual } = endingOf(analysis, contraction)
-    const beside = residual && ends.get(residual.other)
-    if (beside) {
-      silent.add(beside.output)
+    const goneBeside = residual && ends.get(residual.other)
+    if (goneBeside) {
+      silent.add(goneBeside.output)
       sums.set(output, residual.sum)
     }
     let last = residual?.sum ?? end
@@ -66,6 +68,17 @@ export function standInsOf(analysis: Analysis, kept: Kept): StandIns {
     if (endingOf(analysis, contraction).next?.opType === 'Relu') silent.add(contraction.output)
   }
   return { silent, sums }
+}
+
+/** Whether a layer is fitted by what it gives. */
+function canAim(analysis: Analysis, contraction: Contraction): boolean {
+  const { weight, bias } = contraction
+  const [tensor, added] = [weight, bias].map((name) =>
+    analysis.model.graph.initializer.find((one) => one.name === name),
+  )
+  if (tensor?.dataType !== FLOAT || added?.dataType !== FLOAT) return false
+  const { channelsOnly } = unfoldingOf(analysis, contraction)
+  return layoutOf(contraction, tensor.dims.map(Number), channelsOnly).rowsOfOutput === 1
 }
 
 /** The biases of some layers, by their outputs, as zeros. */

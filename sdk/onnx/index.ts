@@ -1,7 +1,7 @@
 /** Reading, editing, building and writing ONNX models. Pack time only: protobufjs stays in here. */
 
 export { type Appended, appendToFile } from './append.ts'
-export { attributeOf, intOf, intsOf, textOf } from './attributes.ts'
+export { attributeOf, floatOf, intOf, intsOf, textOf } from './attributes.ts'
 export * from './build.ts'
 export { type EmbedOptions, embed, openBatch } from './embed.ts'
 export { inlineExternalData, type WriteExternalOptions, writeExternalData } from './external.ts'

@@ -10,6 +10,7 @@ import {
   type Analysis,
   costByContraction,
   type Group,
+  goneGroups,
   type Kept,
   slice,
   unitsOfStep,
@@ -56,8 +57,9 @@ export async function latencyCost(
   const stage = 'measure the latency of groups'
   const lostOf = (kept: Kept): Float64Array => {
     const shares = sharesOf(analysis, kept)
-    const gone = [...branches.keys()].map((name) => (kept.get(name)?.length === 0 ? 1 : 0))
-    return Float64Array.of(...contractions.map(({ output }) => 1 - (shares.get(output) ?? 1)), ...gone)
+    const gone = new Set(goneGroups(analysis, kept))
+    const ofBranches = Array.from(branches.keys(), (name) => (gone.has(name) ? 1 : 0))
+    return Float64Array.of(...contractions.map(({ output }) => 1 - (shares.get(output) ?? 1)), ...ofBranches)
   }
   const measure = async (cuts: readonly Kept[]): Promise<Measurement[]> => {
     if (cuts.length === 0) return []

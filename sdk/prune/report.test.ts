@@ -42,6 +42,7 @@ const report: FilePruneReport = {
     },
   ],
   groups: [{ name: EVIL, units: [64, 24], width: 1 }],
+  branches: [],
   frozen: [{ op: 'Loop', node: EVIL, reason: 'not understood', channels: 12, macs: 1_000_000 }],
   agreement: { samples: 512, unseen: true, disagreement: 0.018, kl: 0.03 },
   curve: Array.from({ length: 11 }, (_, i) => ({
@@ -100,6 +101,9 @@ test('a report in words', () => {
     agreement,
     "On 512 samples that it was not fitted to, its answer differs from the original's in 1.8 % of cases.",
   )
+  const gone = (branches: string[]) => summarise({ ...report, branches })[2]
+  assert.equal(gone(['a']), 'A residual branch is gone as a whole.')
+  assert.equal(gone(['a', 'b']), '2 residual branches are gone as a whole.')
   const sized = summarise({ ...report, budget: { kind: 'bytes', size: 2_000_000, reached: 0.7 } })
   assert.match(sized[0], /^Asked to keep 2,000,000 bytes, and kept 70\.0 %/)
 })

@@ -39,14 +39,17 @@ export function agreementText({ agreement: { samples, unseen, disagreement, kl }
 
 /** A report in a few sentences. */
 export function summarise(report: FilePruneReport): string[] {
-  const { cost, bytes, latency, budget, groups } = report
+  const { cost, bytes, latency, budget, branches } = report
   const macs: Pair = [cost.before.macs, cost.after.macs]
   const parameters: Pair = [cost.before.parameters, cost.after.parameters]
-  const gone = groups.filter(({ units }) => units[1] === 0).length
   return [
     `Asked to keep ${budgetText(budget)}, and kept ${percent(budget.reached)}.`,
     `The pruned model needs ${percent(remains(macs))} of the MACs (${macs.map(short).join(' → ')}) and has ${percent(remains(parameters))} of the parameters.`,
-    ...(gone > 0 ? [`${gone === 1 ? 'A residual branch is' : `${gone} residual branches are`} gone as a whole.`] : []),
+    ...(branches.length > 0
+      ? [
+          `${branches.length === 1 ? 'A residual branch is' : `${branches.length} residual branches are`} gone as a whole.`,
+        ]
+      : []),
     `It takes ${latency.after.ratio.toFixed(2)} of the time (${[latency.before, latency.after].map((one) => milliseconds(one.milliseconds)).join(' → ')} on ${latency.target}), and its package ${percent(remains(bytes.packed))} of the bytes (${bytes.packed.map(whole).join(' → ')}).`,
     agreementText(report),
   ]

@@ -1,6 +1,6 @@
 /** A node as a rule sees it: its values, axes and attributes, and what may be said of them. */
 
-import { attributeOf, intOf, intsOf, type NodeProto, textOf } from '../../../sdk/onnx/index.ts'
+import { attributeOf, floatOf, intOf, intsOf, type NodeProto, textOf } from '../../../sdk/onnx/index.ts'
 import type { Contraction } from '../types.ts'
 import type { Axis, Cause } from './atoms.ts'
 import { LITERAL, type Propagation, type Work } from './propagation.ts'
@@ -10,6 +10,10 @@ import type { Edit } from './structure.ts'
 export type Rule = (node: Reading) => string | undefined
 
 const COMPUTED = 'a size is computed from the number of channels'
+
+/** Whether a layer's product and bias are added as they are, which those of a Gemm may not be. */
+export const isPlain = (node: NodeProto): boolean =>
+  node.opType !== 'Gemm' || (floatOf(node, 'alpha', 1) === 1 && floatOf(node, 'beta', 1) === 1)
 
 export class Reading {
   readonly node: NodeProto
@@ -133,7 +137,8 @@ export class Reading {
 
   /** The constant that is added to each output channel, here or by the one reader. */
   #bias(output: string, outputs: number, channelAxis: number): string | undefined {
-    if (this.has(2)) return this.#all.constantOf(this.node.input[2]) && this.node.input[2]
+    if (this.has(2)) return this.#ownBias(outputs)
+    if (!isPlain(this.node)) return undefined
     const [reader, other] = this.#all.readers.get(output) ?? []
     if (reader?.opType !== 'Add' || other || this.#all.outputs.has(output)) return undefined
     const bias = this.#all.constantOf(reader.input.find((name) => name !== output) ?? '')
@@ -142,6 +147,13 @@ export class Reading {
     const dims = bias?.dims.map(Number) ?? []
     const along = dims[axis - rank + dims.length]
     return along === outputs && dims.reduce((product, dim) => product * dim, 1) === outputs ? bias?.name : undefined
+  }
+
+  /** The third input, where it is a constant that is added as it is. */
+  #ownBias(outputs: number): string | undefined {
+    const [, , bias] = this.node.input
+    const dims = this.#all.constantOf(bias)?.dims.map(Number)
+    return dims?.reduce((product, dim) => product * dim, 1) === outputs && isPlain(this.node) ? bias : undefined
   }
 
   work(sizes: Work['sizes']): void {
