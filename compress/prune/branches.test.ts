@@ -7,6 +7,7 @@ import { Net } from './net.fixture.ts'
 import { observeValues } from './observe.ts'
 import { randomSamples } from './ort.fixture.ts'
 import { preparePruning } from './prepared.ts'
+import { prune } from './prune.ts'
 import { execute, noise, samplesOf } from './session.fixture.ts'
 import { slice } from './slice.ts'
 import { standInsOf } from './stand-ins.ts'
@@ -254,4 +255,16 @@ test('what of a branch that is gone would be no number hurts nobody', async () =
   const [name] = prepared.net.analysis.branches.keys()
   const { difference } = await prepared.finish(new Map([[name, []]]))
   assert.ok(Number.isFinite(difference.distance))
+})
+
+test('the report says which branches went, and that their last layers did', async () => {
+  const { model, group } = absorbable()
+  const { net } = await preparePruning(model, SAMPLES, execute)
+  const { report } = await prune(model, SAMPLES, execute, {
+    budget: { kind: 'cost', remain: 1, cost: (kept) => kept.get(group)?.length ?? 8 },
+  })
+  assert.deepEqual(report.branches, [group])
+  const [end] = net.analysis.branches.get(group)?.ends ?? []
+  const last = report.layers.find(({ name }) => name === end.output)
+  assert.deepEqual([last?.channels, last?.inputs, last?.macs[1]], [[6, 0], [8, 0], 0])
 })

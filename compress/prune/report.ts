@@ -59,17 +59,15 @@ export function layerReports(
   )
   return analysis.contractions.map((contraction) => {
     const { output, op, inputs, outputs, weight, bias = '' } = contraction
-    const left = outputs - removedOutputs(analysis.groups, contraction, kept).size
+    // The last layer of a branch that is gone is gone, too, though what it was added to is not.
+    const isGone = !is.has(weight)
+    const left = isGone ? 0 : outputs - removedOutputs(analysis.groups, contraction, kept).size
+    const read = isGone ? 0 : inputs - removedInputs(analysis.groups, contraction, kept).size
     return {
       name: output,
       op,
       channels: [outputs, left],
-      inputs: [
-        inputs,
-        isDepthwise(contraction)
-          ? (left * inputs) / outputs
-          : inputs - removedInputs(analysis.groups, contraction, kept).size,
-      ],
+      inputs: [inputs, isDepthwise(contraction) ? (left * inputs) / outputs : read],
       macs: [before.get(output) ?? 0, after.get(output) ?? 0],
       parameters: [(was.get(weight) ?? 0) + (was.get(bias) ?? 0), (is.get(weight) ?? 0) + (is.get(bias) ?? 0)],
       fidelity: fidelity.get(output),
