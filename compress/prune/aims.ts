@@ -36,14 +36,8 @@ export function aimOf(analysis: Analysis, layer: PrunableLayer, both: BothNets, 
   const input = both.second(contraction.input)
   // A transposed convolution is fitted by what it reads: what it gives overlaps.
   if (layout.rowsOfOutput > 1) return { layer, contraction, input, target: contraction.input, biased: true }
-  const { end, addsBias, residual } = endingOf(analysis, contraction)
-  const further = surroundings.sums.get(contraction.output)
-  const other = otherBranch(residual, both, surroundings, further !== undefined)
-  const target = other
-    ? append(both, contraction, 'Sub', [further ?? other.sum, other.now])
-    : (further ?? (addsBias ? end : contraction.output))
-  const biased = contraction.op !== 'MatMul' || addsBias || (other ?? further) !== undefined
-  return { layer, contraction, input, target, biased }
+  const { aim, other, biased } = placeOf(analysis, contraction, both, surroundings)
+  return { layer, contraction, input, target: less(both, contraction, aim, other), biased }
 }
 
 /**
@@ -59,11 +53,7 @@ export function rectifiedAimOf(
 ): LayerAim | undefined {
   const { contraction, layout } = layer
   if (layout.rowsOfOutput > 1) return undefined
-  const { end, addsBias, residual, next } = endingOf(analysis, contraction)
-  const further = surroundings.sums.get(contraction.output)
-  const other = otherBranch(residual, both, surroundings, further !== undefined)
-  const whole = other?.sum ?? end
-  const aim = further ?? whole
+  const { whole, aim, other, biased, next } = placeOf(analysis, contraction, both, surroundings)
   const isRectified = next?.opType === 'Relu' && next.input[0] === whole && both.second(whole) !== whole
   if (!isRectified) return undefined
   const now = both.second(whole)
@@ -71,27 +61,39 @@ export function rectifiedAimOf(
   const positive = append(both, contraction, 'Relu', [aim])
   const mask = append(both, contraction, 'Cast', [positive], { to: onnxOf('bool') })
   const wanted = append(both, contraction, 'Where', [mask, aim, negative])
-  const target = other ? append(both, contraction, 'Sub', [wanted, other.now]) : wanted
-  const biased = contraction.op !== 'MatMul' || addsBias || (other ?? further) !== undefined
+  const target = less(both, contraction, wanted, other)
   return { layer, contraction, input: both.second(contraction.input), target, biased }
 }
 
-/**
- * A residual sum, and what its other branch gives, if that has settled and is another than the original's.
- *
- * @param always in any case: what has not settled gives what it does in the original
- */
-function otherBranch(
-  residual: Ending['residual'],
-  { second }: BothNets,
-  { waiting }: Surroundings,
-  always: boolean,
-): { sum: string; now: string } | undefined {
-  if (!residual) return undefined
-  const { sum, other } = residual
-  const now = waiting.has(other) ? other : second(other)
-  return always || now !== other ? { sum, now } : undefined
+/** Where a layer is fitted. */
+interface Place extends Pick<Ending, 'next'> {
+  /** What it gives, or the residual sum that it has a part in. */
+  readonly whole: string
+  /** The same, or the sum behind branches that it stands in for. */
+  readonly aim: string
+  /** The other branch of the sum as it has become; none where it is as it was. */
+  readonly other?: string
+  readonly biased: boolean
 }
+
+function placeOf(
+  analysis: Analysis,
+  contraction: Contraction,
+  { second }: BothNets,
+  { waiting, sums }: Surroundings,
+): Place {
+  const { end, addsBias, residual, next } = endingOf(analysis, contraction)
+  const behind = sums.get(contraction.output)
+  // What has not settled gives what it does in the original.
+  const now = residual && (waiting.has(residual.other) ? residual.other : second(residual.other))
+  const other = behind !== undefined || now !== residual?.other ? now : undefined
+  const whole = residual && other !== undefined ? residual.sum : end
+  const aim = behind ?? whole
+  return { whole, aim, other, next, biased: contraction.op !== 'MatMul' || addsBias || aim !== end }
+}
+
+const less = (both: BothNets, contraction: Contraction, value: string, other: string | undefined): string =>
+  other === undefined ? value : append(both, contraction, 'Sub', [value, other])
 
 function append(
   { model: { graph } }: BothNets,
