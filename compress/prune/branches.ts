@@ -4,7 +4,7 @@
  */
 
 import { type Model, makeTensor, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
-import { endingOf, same } from './ending.ts'
+import { endingsOf, same } from './ending.ts'
 import { namesInBodies } from './groups/unshare.ts'
 import type { Analysis, Branch, Contraction, Group, Kept } from './types.ts'
 
@@ -19,10 +19,11 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
     ...model.graph.output.map(({ name }) => name),
     ...model.graph.node.flatMap((node) => [...namesInBodies(node)]),
   ])
+  const endingOf = endingsOf(analysis)
   const nodes = new Map(model.graph.node.flatMap((node) => node.output.map((name) => [name, node])))
   /** The sum that a layer ends in, where nothing of it but its bias need stay. */
   const sumOf = (contraction: Contraction): string | undefined => {
-    const { residual, next } = endingOf(analysis, contraction)
+    const { residual, next } = endingOf(contraction)
     const [, , third = ''] = nodes.get(contraction.output)?.input ?? []
     if (!residual || (third !== '' && third !== contraction.bias)) return undefined
     const { sum, other } = residual
@@ -30,13 +31,17 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
     return !isPinned && same(shapeOf(other), shapeOf(sum)) ? sum : undefined
   }
   for (const group of groups) {
-    const ends = group.readers.filter((reader) => isWhole(reader) && sumOf(reader.contraction) !== undefined)
-    const sums = ends.map(({ contraction }) => sumOf(contraction) as string)
+    const sumsOfEnds = new Map<Contraction, string>()
+    for (const { contraction } of group.readers.filter(isWhole)) {
+      const sum = sumOf(contraction)
+      if (sum !== undefined) sumsOfEnds.set(contraction, sum)
+    }
+    const [ends, sums] = [[...sumsOfEnds.keys()], [...sumsOfEnds.values()]]
     // Of two branches that add up to a sum, one is what is left of it when the other goes.
     if (ends.length === 0 || sums.some((sum, i) => taken.has(sum) || sums.indexOf(sum) < i)) continue
-    const outputs = new Set(ends.map(({ contraction }) => contraction.output))
+    const outputs = new Set(ends.map(({ output }) => output))
     const read = readValues(model, outputs)
-    for (const { contraction } of ends) if (contraction.bias !== undefined) read.add(contraction.bias)
+    for (const { bias } of ends) if (bias !== undefined) read.add(bias)
     const unread = new Set([...whole].filter((name) => !read.has(name)))
     const goes = ({ output }: Contraction): boolean => unread.has(output) || outputs.has(output)
     if (!layersOfGroup(group).every(goes)) continue
@@ -44,11 +49,7 @@ export function branchesOf(analysis: Omit<Analysis, 'branches'>): Map<string, Br
       (other) => other !== group && layersOfGroup(other).every(({ output }) => unread.has(output)),
     )
     for (const sum of sums) taken.add(sum)
-    branches.set(group.name, {
-      ends: ends.map(({ contraction }) => contraction),
-      unread,
-      inner: inner.map(({ name }) => name),
-    })
+    branches.set(group.name, { ends, unread, inner: inner.map(({ name }) => name) })
   }
   return branches
 }
@@ -69,8 +70,9 @@ export const unreadOf = ({ branches }: Pick<Analysis, 'branches'>, kept: Kept): 
   new Set([...branches].flatMap(([name, { unread }]) => (kept.get(name)?.length === 0 ? [...unread] : [])))
 
 /** With the groups that lie in branches that are gone. */
-export const withInner = (analysis: Pick<Analysis, 'branches'>, kept: Kept): Kept =>
-  new Map([...kept, ...goneGroups(analysis, kept).map((name) => [name, []] as const)])
+export function withInner(analysis: Pick<Analysis, 'branches'>, kept: Kept, gone = goneGroups(analysis, kept)): Kept {
+  return gone.length === 0 ? kept : new Map([...kept, ...gone.map((name) => [name, []] as const)])
+}
 
 /** A layer that reads nothing but the group. */
 const isWhole = ({ contraction, positions }: Group['readers'][number]): boolean =>
@@ -102,11 +104,12 @@ function readValues({ graph }: Model, constant: ReadonlySet<string>): Set<string
 export function removeBranches(analysis: Analysis, kept: Kept, { graph }: Model): void {
   const ends = goneGroups(analysis, kept).flatMap((name) => analysis.branches.get(name)?.ends ?? [])
   if (ends.length === 0) return
+  const endingOf = endingsOf(analysis)
   const makers = new Map(graph.node.flatMap((node) => node.output.map((name) => [name, node])))
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]))
   const renamed = new Map<string, string>()
   for (const contraction of ends) {
-    const { end, addsBias, residual, next } = endingOf(analysis, contraction)
+    const { end, addsBias, residual, next } = endingOf(contraction)
     if (!residual) continue
     const { sum, other } = residual
     const add = makers.get(sum) as NodeProto

@@ -10,7 +10,7 @@ import {
   payloadOf,
   type TensorProto,
 } from '../../sdk/onnx/index.ts'
-import { goneGroups } from './branches.ts'
+import { goneGroups, withInner } from './branches.ts'
 import type { Axis } from './groups/atoms.ts'
 import type { Cut } from './groups/structure.ts'
 import { copyModel, integerTensor } from './groups/unshare.ts'
@@ -25,7 +25,7 @@ import type { Analysis, Kept, Observed } from './types.ts'
 export function stayingUnits(analysis: Analysis, given: Kept): Uint8Array {
   const { groups } = analysis
   const gone = goneGroups(analysis, given)
-  const kept = new Map([...given, ...gone.map((name) => [name, []] as const)])
+  const kept = withInner(analysis, given, gone)
   const stays = new Uint8Array(groups.reduce((sum, { units }) => sum + units, 0)).fill(1)
   let [start, known] = [0, 0]
   for (const { name, units } of groups) {

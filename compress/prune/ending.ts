@@ -16,22 +16,28 @@ export interface Ending {
 }
 
 /** Follows a layer to its bias and, where it ends in one, to its residual add. */
-export function endingOf({ model, observed }: Pick<Analysis, 'model' | 'observed'>, contraction: Contraction): Ending {
+export const endingOf = (analysis: Pick<Analysis, 'model' | 'observed'>, contraction: Contraction): Ending =>
+  endingsOf(analysis)(contraction)
+
+/** The same for many layers: the graph is indexed once. */
+export function endingsOf({ model, observed }: Pick<Analysis, 'model' | 'observed'>): (layer: Contraction) => Ending {
   const { consumers } = indexGraph(model.graph)
   const outputs = new Set(model.graph.output.map(({ name }) => name))
   const onlyReader = (value: string) => {
     const readers = consumers.get(value) ?? []
     return readers.length === 1 && !outputs.has(value) ? readers[0] : undefined
   }
-  const behind = onlyReader(contraction.output)
-  const addsBias = behind?.opType === 'Add' && contraction.bias !== undefined && behind.input.includes(contraction.bias)
-  const end = addsBias ? behind.output[0] : contraction.output
-  const next = onlyReader(end)
-  const other = next?.opType === 'Add' ? next.input.find((name) => name !== end) : undefined
-  const alike = next && same(observed.get(next.output[0])?.shape, observed.get(contraction.output)?.shape)
-  if (!alike || other === undefined) return { end, addsBias, next }
-  const [sum] = next.output
-  return { end, addsBias, residual: { sum, other }, next: onlyReader(sum) }
+  return ({ output, bias }) => {
+    const behind = onlyReader(output)
+    const addsBias = behind?.opType === 'Add' && bias !== undefined && behind.input.includes(bias)
+    const end = addsBias ? behind.output[0] : output
+    const next = onlyReader(end)
+    const other = next?.opType === 'Add' ? next.input.find((name) => name !== end) : undefined
+    const alike = next && same(observed.get(next.output[0])?.shape, observed.get(output)?.shape)
+    if (!alike || other === undefined) return { end, addsBias, next }
+    const [sum] = next.output
+    return { end, addsBias, residual: { sum, other }, next: onlyReader(sum) }
+  }
 }
 
 /** Whether two shapes are known to be the same. */

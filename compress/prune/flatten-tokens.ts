@@ -52,9 +52,10 @@ export async function flattenTokens(
   { signal }: CallOptions = {},
 ): Promise<Model> {
   const index = indexGraph(model.graph)
-  const batches = await tellingBatches(model, samples)
+  const hasBiases = model.graph.node.some((node) => biasBehind(node, index))
   const isSparse = model.graph.sparseInitializer.length > 0
-  if (isSparse || batches.length === 0 || !model.graph.node.some((node) => biasBehind(node, index))) return model
+  const batches = hasBiases && !isSparse ? await tellingBatches(model, samples) : []
+  if (batches.length === 0) return model
   const shapes = await shapesOf(model, batches, execute, { signal })
   const regions = regionsOf(model, index, shapes).filter((region) => isWorth(region, index))
   if (regions.length === 0) return model

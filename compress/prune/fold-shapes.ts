@@ -31,8 +31,8 @@ export async function foldShapes(
   { signal }: CallOptions = {},
 ): Promise<Model> {
   const sizes = computedSizes(model)
-  const batches = await tellingBatches(model, samples)
-  if (sizes.size === 0 || batches.length === 0) return model
+  const batches = sizes.size > 0 ? await tellingBatches(model, samples) : []
+  if (batches.length === 0) return model
   const reshapes = model.graph.node.filter(({ opType, input: [, target] }) => opType === 'Reshape' && sizes.has(target))
   const shapes = reshapes.map(({ output: [output] }) => makeNode('Shape', [output], [shapeOf(output)]))
   const longer = copyModel(model)

@@ -6,7 +6,7 @@
 import type { Tensor } from '../../sdk/core/index.ts'
 import { indexGraph, type NodeProto, payloadOf } from '../../sdk/onnx/index.ts'
 import { goneGroups, unreadOf } from './branches.ts'
-import { endingOf } from './ending.ts'
+import { endingsOf } from './ending.ts'
 import type { Analysis, Contraction, Kept } from './types.ts'
 import { unfoldingOf } from './unfolding.ts'
 import { layoutOf, withInitializers } from './weights.ts'
@@ -24,13 +24,14 @@ interface StandIns {
 export function standInsOf(analysis: Analysis, kept: Kept): StandIns {
   const { model, contractions, branches } = analysis
   const gone = goneGroups(analysis, kept).flatMap((name) => branches.get(name) ?? [])
-  const unread = unreadOf(analysis, kept)
-  const ends = new Map(
-    gone.flatMap((branch) => branch.ends).map((contraction) => [endingOf(analysis, contraction).end, contraction]),
-  )
   const silent = new Set<string>()
   const sums = new Map<string, string>()
   if (gone.length === 0) return { silent, sums }
+  const unread = unreadOf(analysis, kept)
+  const endingOf = endingsOf(analysis)
+  const ends = new Map(
+    gone.flatMap((branch) => branch.ends).map((contraction) => [endingOf(contraction).end, contraction]),
+  )
   const { consumers } = indexGraph(model.graph)
   const outputs = new Set(model.graph.output.map(({ name }) => name))
   const reader = (value: string): NodeProto | undefined => {
@@ -51,7 +52,7 @@ export function standInsOf(analysis: Analysis, kept: Kept): StandIns {
   for (const contraction of contractions) {
     const { output } = contraction
     if (own.has(output) || unread.has(output) || !canAim(analysis, contraction)) continue
-    const { end, residual } = endingOf(analysis, contraction)
+    const { end, residual } = endingOf(contraction)
     const goneBeside = residual && ends.get(residual.other)
     if (goneBeside) {
       silent.add(goneBeside.output)
@@ -65,7 +66,7 @@ export function standInsOf(analysis: Analysis, kept: Kept): StandIns {
     }
   }
   for (const contraction of ends.values()) {
-    if (endingOf(analysis, contraction).next?.opType === 'Relu') silent.add(contraction.output)
+    if (endingOf(contraction).next?.opType === 'Relu') silent.add(contraction.output)
   }
   return { silent, sums }
 }

@@ -2,7 +2,7 @@
 
 import { HardpackError } from '../../../sdk/core/index.ts'
 import type { Model } from '../../../sdk/onnx/index.ts'
-import { endingOf } from '../ending.ts'
+import { endingsOf } from '../ending.ts'
 import { layersOf, type PrunableLayer } from '../layers.ts'
 import { downstream } from '../parts.ts'
 import type { Analysis } from '../types.ts'
@@ -29,8 +29,9 @@ export function layersToEdit(analysis: Analysis, names: readonly string[] | unde
   }
   const second = new Set(hidden.slice(Math.floor(hidden.length / 2)).map(({ output }) => output))
   const late = editable.filter(({ name }) => second.has(name))
+  const endingOf = endingsOf(analysis)
   const residual = hasLayerNorm(model)
-    ? late.filter(({ contraction }) => endingOf(analysis, contraction).residual !== undefined)
+    ? late.filter(({ contraction }) => endingOf(contraction).residual !== undefined)
     : []
   const found = residual.length > 0 ? residual : late
   if (found.length === 0) throw nothingToEdit()

@@ -6,7 +6,7 @@
 
 import type { CallOptions } from '../../../sdk/core/index.ts'
 import { Fragment, type Model, opsetOf } from '../../../sdk/onnx/index.ts'
-import { endingOf } from '../ending.ts'
+import { endingsOf } from '../ending.ts'
 import type { PrunableLayer } from '../layers.ts'
 import { Accumulator, BATCH, runOver, withFragment } from '../passes.ts'
 import { factorOf, solveRows, withRidge } from '../symmetric.ts'
@@ -59,8 +59,9 @@ export async function directionsOf(
     z: fragment.reduce('ReduceSum', centred, [0]),
     zz: fragment.node('MatMul', [transposed, centred]),
   }
+  const endingOf = endingsOf(analysis)
   const ofLayers = layers.map(({ contraction }) => {
-    const { end, residual } = endingOf(analysis, contraction)
+    const { end, residual } = endingOf(contraction)
     const stream = residual?.sum ?? end
     const rank = analysis.observed.get(contraction.output)?.shape.length ?? 2
     const axis = axisOf(contraction, rank)
